@@ -1,0 +1,420 @@
+// Every table of Standings, in the words of the glossary (ARCHITECTURE.md). Constraints and indexes are named by hand.
+// What drizzle cannot say (INCLUDE columns, UNLOGGED) stands in db/migrations/*_beyond_drizzle.sql.
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  boolean,
+  check,
+  foreignKey,
+  index,
+  integer,
+  jsonb,
+  numeric,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
+
+/** Instants carry milliseconds, as JavaScript's do, so that a value read and written back is the same value. */
+const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: "date" });
+const id = (name: string) => bigint(name, { mode: "number" });
+
+/** Organisations that are scored. */
+export const partners = pgTable(
+  "partners",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    slug: text("slug").notNull(),
+    name: text("name").notNull(),
+    website: text("website"),
+    profile: jsonb("profile").notNull().default({}),
+    status: text("status", { enum: ["active", "suspended", "merged"] }).notNull().default("active"),
+    mergedInto: id("merged_into"),
+    listed: boolean("listed").notNull().default(true),
+    createdAt: instant("created_at").notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ name: "partners_pkey", columns: [t.id] }),
+    unique("partners_slug_key").on(t.slug),
+    foreignKey({ name: "partners_merged_into_fkey", columns: [t.mergedInto], foreignColumns: [t.id] }),
+    check("partners_slug_check", sql`${t.slug} ~ '^[a-z0-9]+(-[a-z0-9]+)*$'`),
+    check("partners_status_check", sql`${t.status} in ('active', 'suspended', 'merged')`),
+    check("partners_merged_check", sql`(${t.status} = 'merged') = (${t.mergedInto} is not null)`),
+  ],
+);
+
+/** Names under which sources know a partner: (namespace, key) belongs to at most one partner. */
+export const identities = pgTable(
+  "identities",
+  {
+    namespace: text("namespace").notNull(),
+    key: text("key").notNull(),
+    partnerId: id("partner_id").notNull(),
+    createdAt: instant("created_at").notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ name: "identities_pkey", columns: [t.namespace, t.key] }),
+    foreignKey({ name: "identities_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
+    index("identities_partner_idx").on(t.partnerId),
+  ],
+);
+
+/** Configured external systems, one row for each key in sources.yaml. */
+export const sources = pgTable(
+  "sources",
+  {
+    key: text("key").notNull(),
+    connector: text("connector").notNull(),
+    settingsDigest: text("settings_digest").notNull(),
+    lastAttemptAt: instant("last_attempt_at"),
+    /** The start of the last run that ended `complete`: the evidence is at least as fresh as this. */
+    lastCompleteAt: instant("last_complete_at"),
+    state: text("state", { enum: ["new", "complete", "partial", "held", "failed"] }).notNull().default("new"),
+    reason: text("reason"),
+  },
+  (t) => [
+    primaryKey({ name: "sources_pkey", columns: [t.key] }),
+    check("sources_state_check", sql`${t.state} in ('new', 'complete', 'partial', 'held', 'failed')`),
+  ],
+);
+
+/** One credential within a source. A source without accounts of its own has one connection, `main`. */
+export const connections = pgTable(
+  "connections",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    source: text("source").notNull(),
+    key: text("key").notNull(),
+    /** The partner all evidence of this connection belongs to; null where the evidence itself names its partner. */
+    partnerId: id("partner_id"),
+    /** AES-256-GCM under STANDINGS_SECRET_KEY (src/secrets.ts); null where the system asks for no credential. */
+    secret: text("secret"),
+    attributes: jsonb("attributes").$type<Record<string, string>>().notNull().default({}),
+    active: boolean("active").notNull().default(true),
+    /** Where the next pull goes on, as the connector wrote it. */
+    cursor: jsonb("cursor"),
+    /** The run that wrote the cursor: a complete listing may only go on from its own run's cursor. */
+    cursorRun: id("cursor_run"),
+    lastCompleteAt: instant("last_complete_at"),
+    state: text("state", { enum: ["new", "complete", "partial", "held", "failed"] }).notNull().default("new"),
+    reason: text("reason"),
+    /** Not before this instant: the system asked us to wait (Retry-After). */
+    retryAt: instant("retry_at"),
+    /** Who collects this connection now. Taken over once it has passed. */
+    leaseToken: uuid("lease_token"),
+    leaseUntil: instant("lease_until"),
+    /** An administrator approved the loss that held the last listing: the next listing may take it. */
+    lossApproved: boolean("loss_approved").notNull().default(false),
+  },
+  (t) => [
+    primaryKey({ name: "connections_pkey", columns: [t.id] }),
+    unique("connections_source_key").on(t.source, t.key),
+    foreignKey({ name: "connections_source_fkey", columns: [t.source], foreignColumns: [sources.key] }),
+    foreignKey({ name: "connections_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
+    check("connections_state_check", sql`${t.state} in ('new', 'complete', 'partial', 'held', 'failed')`),
+  ],
+);
+
+/** Executions of sync, rescore and reconcile: who asked, what they saw, what changed, how they ended. */
+export const runs = pgTable(
+  "runs",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    kind: text("kind", { enum: ["sync", "rescore", "reconcile"] }).notNull(),
+    /** The source of a sync. */
+    source: text("source"),
+    /** The reconcile run a sync belongs to. */
+    parentId: id("parent_id"),
+    /** A sync that asked for complete listings. */
+    full: boolean("full").notNull().default(false),
+    askedBy: text("asked_by").notNull(),
+    /** What a rescore was asked for: {"partner": slug} and/or {"achievement": key}; {} is everybody. */
+    scope: jsonb("scope").$type<{ partner?: string; achievement?: string }>().notNull().default({}),
+    state: text("state", { enum: ["running", "complete", "partial", "held", "failed"] })
+      .notNull()
+      .default("running"),
+    reason: text("reason"),
+    startedAt: instant("started_at").notNull(),
+    finishedAt: instant("finished_at"),
+    /** Ledger lines this run caused. */
+    awards: integer("awards").notNull().default(0),
+    /** Partners whose stored score differed from the evaluation, and cached standings that differed from Postgres. */
+    drift: integer("drift"),
+  },
+  (t) => [
+    primaryKey({ name: "runs_pkey", columns: [t.id] }),
+    foreignKey({ name: "runs_source_fkey", columns: [t.source], foreignColumns: [sources.key] }),
+    foreignKey({ name: "runs_parent_fkey", columns: [t.parentId], foreignColumns: [t.id] }),
+    index("runs_open_idx").on(t.kind).where(sql`${t.state} = 'running'`),
+    index("runs_source_idx").on(t.source, t.id),
+    index("runs_parent_idx").on(t.parentId),
+    check("runs_kind_check", sql`${t.kind} in ('sync', 'rescore', 'reconcile')`),
+    check("runs_state_check", sql`${t.state} in ('running', 'complete', 'partial', 'held', 'failed')`),
+    check("runs_finished_check", sql`(${t.state} = 'running') = (${t.finishedAt} is null)`),
+  ],
+);
+
+/** The connections a sync run has to collect, and how each of them ended: the run's to-do list and its report. */
+export const runConnections = pgTable(
+  "run_connections",
+  {
+    runId: id("run_id").notNull(),
+    connectionId: id("connection_id").notNull(),
+    state: text("state", {
+      enum: ["queued", "running", "deferred", "complete", "partial", "held", "failed"],
+    })
+      .notNull()
+      .default("queued"),
+    /** auth | config | quota | transient | data, where the state is `failed`, `partial` or `deferred`. */
+    errorClass: text("error_class"),
+    reason: text("reason"),
+    /** Not before this instant (back-off, Retry-After). */
+    dueAt: instant("due_at").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    pages: integer("pages").notNull().default(0),
+    /** Evidence the source declared in all, where it said. */
+    total: integer("total"),
+    seen: integer("seen").notNull().default(0),
+    added: integer("added").notNull().default(0),
+    changed: integer("changed").notNull().default(0),
+    absent: integer("absent").notNull().default(0),
+    unmatched: integer("unmatched").notNull().default(0),
+  },
+  (t) => [
+    primaryKey({ name: "run_connections_pkey", columns: [t.runId, t.connectionId] }),
+    foreignKey({ name: "run_connections_run_fkey", columns: [t.runId], foreignColumns: [runs.id] }),
+    foreignKey({
+      name: "run_connections_connection_fkey",
+      columns: [t.connectionId],
+      foreignColumns: [connections.id],
+    }),
+    index("run_connections_open_idx")
+      .on(t.dueAt)
+      .where(sql`${t.state} in ('queued', 'running', 'deferred')`),
+    check(
+      "run_connections_state_check",
+      sql`${t.state} in ('queued', 'running', 'deferred', 'complete', 'partial', 'held', 'failed')`,
+    ),
+  ],
+);
+
+/** The partner ranges a rescore has to evaluate: its to-do list, so that it goes on where it stopped. */
+export const runRanges = pgTable(
+  "run_ranges",
+  {
+    runId: id("run_id").notNull(),
+    firstPartner: id("first_partner").notNull(),
+    lastPartner: id("last_partner").notNull(),
+    doneAt: instant("done_at"),
+    /** Partners of this range whose evaluation differed from what was stored. */
+    changed: integer("changed").notNull().default(0),
+  },
+  (t) => [
+    primaryKey({ name: "run_ranges_pkey", columns: [t.runId, t.firstPartner] }),
+    foreignKey({ name: "run_ranges_run_fkey", columns: [t.runId], foreignColumns: [runs.id] }),
+  ],
+);
+
+/**
+ * Facts about partners, bitemporal and append-only. Valid time is occurred_at..ended_at, known time is
+ * recorded_at..superseded_at; both half-open. A row is written once; only superseded_at is ever set later.
+ */
+export const evidence = pgTable(
+  "evidence",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    source: text("source").notNull(),
+    connectionId: id("connection_id").notNull(),
+    externalId: text("external_id").notNull(),
+    /** null: unmatched, nobody has this identity yet. */
+    partnerId: id("partner_id"),
+    /** The identity the source named; null where the connection's partner is meant. */
+    namespace: text("namespace"),
+    identityKey: text("identity_key"),
+    kind: text("kind").notNull(),
+    occurredAt: instant("occurred_at").notNull(),
+    endedAt: instant("ended_at"),
+    quantity: numeric("quantity", { precision: 20, scale: 4 }).notNull().default("1"),
+    /** What rules may filter on or count distinct: strings, small (part of the scoring index). */
+    attributes: jsonb("attributes").$type<Record<string, string>>().notNull().default({}),
+    /** For people only, never for rules. */
+    title: text("title"),
+    link: text("link"),
+    /** sha256 (hex, 32 characters of it) of everything above that the source said. */
+    digest: text("digest").notNull(),
+    runId: id("run_id"),
+    recordedAt: instant("recorded_at").notNull(),
+    supersededAt: instant("superseded_at"),
+  },
+  (t) => [
+    primaryKey({ name: "evidence_pkey", columns: [t.id] }),
+    foreignKey({
+      name: "evidence_connection_fkey",
+      columns: [t.connectionId],
+      foreignColumns: [connections.id],
+    }),
+    foreignKey({ name: "evidence_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
+    uniqueIndex("evidence_current_key").on(t.source, t.externalId).where(sql`${t.supersededAt} is null`),
+    index("evidence_connection_idx").on(t.connectionId).where(sql`${t.supersededAt} is null`),
+    index("evidence_unmatched_idx")
+      .on(t.namespace, t.identityKey)
+      .where(sql`${t.supersededAt} is null and ${t.partnerId} is null`),
+    // For the clock: whose evidence starts, leaves a sliding window or ends between two ticks.
+    index("evidence_occurred_idx").on(t.occurredAt).where(sql`${t.supersededAt} is null`),
+    index("evidence_ended_idx")
+      .on(t.endedAt)
+      .where(sql`${t.supersededAt} is null and ${t.endedAt} is not null`),
+    check("evidence_ended_check", sql`${t.endedAt} is null or ${t.endedAt} >= ${t.occurredAt}`),
+    check("evidence_superseded_check", sql`${t.supersededAt} is null or ${t.supersededAt} >= ${t.recordedAt}`),
+    // An index row holds at most 2,704 bytes; the attributes and the kind are in the scoring index.
+    check("evidence_attributes_check", sql`pg_column_size(${t.attributes}) <= 1024`),
+    check("evidence_kind_check", sql`length(${t.kind}) between 1 and 64`),
+    check("evidence_external_id_check", sql`length(${t.externalId}) between 1 and 512`),
+  ],
+);
+
+/** What a complete listing has seen so far (unlogged). Anti-joined with the evidence at its end, then emptied. */
+export const listings = pgTable(
+  "listings",
+  {
+    runId: id("run_id").notNull(),
+    connectionId: id("connection_id").notNull(),
+    externalId: text("external_id").notNull(),
+  },
+  (t) => [primaryKey({ name: "listings_pkey", columns: [t.runId, t.connectionId, t.externalId] })],
+);
+
+/** Every published version of the programme. */
+export const programmeVersions = pgTable(
+  "programme_versions",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    /** The YAML document as it was published. */
+    document: text("document").notNull(),
+    digest: text("digest").notNull(),
+    effectiveFrom: instant("effective_from").notNull(),
+    publishedAt: instant("published_at").notNull(),
+    publishedBy: text("published_by").notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "programme_versions_pkey", columns: [t.id] }),
+    index("programme_versions_effective_idx").on(t.effectiveFrom, t.id),
+  ],
+);
+
+/** The to-do list of the score job. Written in the transaction of what made the partner pending, in partner order. */
+export const pendingPartners = pgTable(
+  "pending_partners",
+  {
+    partnerId: id("partner_id").notNull(),
+    since: instant("since").notNull(),
+    cause: text("cause").notNull(),
+    runId: id("run_id"),
+  },
+  (t) => [
+    primaryKey({ name: "pending_partners_pkey", columns: [t.partnerId] }),
+    foreignKey({
+      name: "pending_partners_partner_fkey",
+      columns: [t.partnerId],
+      foreignColumns: [partners.id],
+    }),
+  ],
+);
+
+/** The outcome of the last evaluation: one row for each achievement with units. */
+export const achievementsHeld = pgTable(
+  "achievements_held",
+  {
+    partnerId: id("partner_id").notNull(),
+    achievement: text("achievement").notNull(),
+    units: numeric("units").notNull(),
+    points: integer("points").notNull(),
+    since: instant("since").notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "achievements_held_pkey", columns: [t.partnerId, t.achievement] }),
+    foreignKey({
+      name: "achievements_held_partner_fkey",
+      columns: [t.partnerId],
+      foreignColumns: [partners.id],
+    }),
+  ],
+);
+
+/** Each partner's current total. A partner without a row has 0 points at version 0. */
+export const scores = pgTable(
+  "scores",
+  {
+    partnerId: id("partner_id").notNull(),
+    points: integer("points").notNull(),
+    /** When the partner reached this total: the first tie-breaker. */
+    reachedAt: instant("reached_at").notNull(),
+    /** Rises by one with every change of points, never falls. */
+    version: id("version").notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "scores_pkey", columns: [t.partnerId] }),
+    foreignKey({ name: "scores_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
+  ],
+);
+
+/** Every change of points, append-only. The sum of a partner's deltas is its score, at every instant. */
+export const ledger = pgTable(
+  "ledger",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    partnerId: id("partner_id").notNull(),
+    /** The score version this line made: with the achievement, the key that makes a second award impossible. */
+    scoreVersion: id("score_version").notNull(),
+    achievement: text("achievement").notNull(),
+    delta: integer("delta").notNull(),
+    cause: text("cause").notNull(),
+    programmeVersion: id("programme_version").notNull(),
+    runId: id("run_id"),
+    at: instant("at").notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "ledger_pkey", columns: [t.id] }),
+    foreignKey({ name: "ledger_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
+    foreignKey({
+      name: "ledger_programme_version_fkey",
+      columns: [t.programmeVersion],
+      foreignColumns: [programmeVersions.id],
+    }),
+    unique("ledger_award_key").on(t.partnerId, t.scoreVersion, t.achievement),
+    index("ledger_run_idx").on(t.runId),
+    check("ledger_delta_check", sql`${t.delta} <> 0`),
+  ],
+);
+
+/** The to-do list of the rank job: scores the cached standings do not have yet. */
+export const pendingStandings = pgTable(
+  "pending_standings",
+  {
+    partnerId: id("partner_id").notNull(),
+    /** New with every marking, so that a mark made while the old one is being applied is not deleted with it. */
+    mark: uuid("mark").notNull().defaultRandom(),
+  },
+  (t) => [
+    primaryKey({ name: "pending_standings_pkey", columns: [t.partnerId] }),
+    foreignKey({
+      name: "pending_standings_partner_fkey",
+      columns: [t.partnerId],
+      foreignColumns: [partners.id],
+    }),
+  ],
+);
+
+/** One row: up to which instant the passing of time has been looked at. */
+export const clock = pgTable(
+  "clock",
+  {
+    id: integer("id").notNull().default(1),
+    tickedAt: instant("ticked_at").notNull(),
+  },
+  (t) => [primaryKey({ name: "clock_pkey", columns: [t.id] }), check("clock_one_row_check", sql`${t.id} = 1`)],
+);

@@ -1,0 +1,89 @@
+// The contract between Standings and the code that can talk to one kind of external system.
+// A connector sees its settings, one connection and the fetcher: never the database, Redis, the queue or a logger.
+import type { z } from "zod";
+import type { Fetch } from "./fetcher.ts";
+
+/** JSON a cursor may hold. */
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** One fact as a source tells it. Recording gives it its partner, its run and its known time. */
+export interface EvidenceFact {
+  /** Unique within the source and the same in every pull; at most 512 characters. Carries the account where ids are per account. */
+  externalId: string;
+  kind: string;
+  occurredAt: Date;
+  /** Until when it holds (exclusive); absent: no end known. */
+  endedAt?: Date | undefined;
+  /** Decimal, at most four decimals; 1 where the fact is merely there. */
+  quantity?: number | undefined;
+  /** What rules may filter on. Strings; 1 kB in all. */
+  attributes?: Record<string, string> | undefined;
+  /** For people only: what it is called, and where to look at it. */
+  title?: string | undefined;
+  link?: string | undefined;
+  /** Whom the source names. Absent: the connection's own partner. */
+  identity?: { namespace: string; key: string } | undefined;
+}
+
+/** A part of a pull that is recorded, with its cursor, in one transaction. */
+export interface Page {
+  evidence: EvidenceFact[];
+  /**
+   * Where a pull goes on after this page: given back as `cursor`. After the last page it is where the next
+   * pull starts (with a look-back, so that late and back-dated facts are seen).
+   */
+  cursor: Json;
+  /** How many facts this pull will yield in all, as far as the source has said. For progress only. */
+  total?: number | undefined;
+}
+
+export interface PullInput<Settings> {
+  settings: Settings;
+  connection: {
+    /** The connection's key within its source (for Copernica: the account id). */
+    key: string;
+    /** The credential, in clear; undefined where none is stored. */
+    secret: string | undefined;
+    /** For instance { use: "own" | "client" }. */
+    attributes: Record<string, string>;
+  };
+  /** What an earlier page of this connection carried; undefined: from the beginning. */
+  cursor: Json | undefined;
+  /**
+   * true: a complete listing is wanted. Every fact that exists must be yielded, from the beginning or, where
+   * `cursor` is given, from there on (the earlier pages of the same listing are recorded already).
+   */
+  full: boolean;
+  /** When this pull began: the time of every decision in it. */
+  now: Date;
+  fetch: Fetch;
+  /** A credential derived from the secret (a JWT), kept until it expires; `renew` throws the kept one away first. */
+  credential(create: () => Promise<Credential>, options?: { renew: boolean }): Promise<string>;
+  signal: AbortSignal;
+}
+
+export interface Credential {
+  value: string;
+  expiresAt: Date;
+}
+
+export interface Connector<Settings = unknown> {
+  /** The `settings` of a source in sources.yaml. */
+  settings: z.ZodType<Settings>;
+  /** Whether every pull is a complete listing, even if `full` is false (a file, a table: there is nothing smaller). */
+  alwaysComplete: boolean;
+  /** The evidence kinds this source yields under these settings. */
+  kinds(settings: Settings): string[];
+  /**
+   * Yields pages until there are no more. Returning means: everything asked for was yielded and every count the source
+   * declared was met. Anything less throws a SourceError; what was yielded before it stays, and nothing is called absent.
+   */
+  pull(input: PullInput<Settings>): AsyncGenerator<Page, void, undefined>;
+  /** One request that proves the credential. Returns what a person should read ("account 4711, Marketing Agency X"). */
+  check(input: PullInput<Settings>): Promise<string>;
+}
+
+/** Only for the types: lets a connector infer its settings. */
+export function defineConnector<Settings>(connector: Connector<Settings>): Connector<Settings> {
+  return connector;
+}
