@@ -32,7 +32,9 @@ export const partners = pgTable(
     name: text("name").notNull(),
     website: text("website"),
     profile: jsonb("profile").notNull().default({}),
-    status: text("status", { enum: ["active", "suspended", "merged"] }).notNull().default("active"),
+    status: text("status", { enum: ["active", "suspended", "merged"] })
+      .notNull()
+      .default("active"),
     mergedInto: id("merged_into"),
     listed: boolean("listed").notNull().default(true),
     createdAt: instant("created_at").notNull().defaultNow(),
@@ -73,7 +75,9 @@ export const sources = pgTable(
     lastAttemptAt: instant("last_attempt_at"),
     /** The start of the last run that ended `complete`: the evidence is at least as fresh as this. */
     lastCompleteAt: instant("last_complete_at"),
-    state: text("state", { enum: ["new", "complete", "partial", "held", "failed"] }).notNull().default("new"),
+    state: text("state", { enum: ["new", "complete", "partial", "held", "failed"] })
+      .notNull()
+      .default("new"),
     reason: text("reason"),
   },
   (t) => [
@@ -100,7 +104,9 @@ export const connections = pgTable(
     /** The run that wrote the cursor: a complete listing may only go on from its own run's cursor. */
     cursorRun: id("cursor_run"),
     lastCompleteAt: instant("last_complete_at"),
-    state: text("state", { enum: ["new", "complete", "partial", "held", "failed"] }).notNull().default("new"),
+    state: text("state", { enum: ["new", "complete", "partial", "held", "failed"] })
+      .notNull()
+      .default("new"),
     reason: text("reason"),
     /** Not before this instant: the system asked us to wait (Retry-After). */
     retryAt: instant("retry_at"),
@@ -192,9 +198,7 @@ export const runConnections = pgTable(
       columns: [t.connectionId],
       foreignColumns: [connections.id],
     }),
-    index("run_connections_open_idx")
-      .on(t.dueAt)
-      .where(sql`${t.state} in ('queued', 'running', 'deferred')`),
+    index("run_connections_open_idx").on(t.dueAt).where(sql`${t.state} in ('queued', 'running', 'deferred')`),
     check(
       "run_connections_state_check",
       sql`${t.state} in ('queued', 'running', 'deferred', 'complete', 'partial', 'held', 'failed')`,
@@ -269,7 +273,10 @@ export const evidence = pgTable(
       .on(t.endedAt)
       .where(sql`${t.supersededAt} is null and ${t.endedAt} is not null`),
     check("evidence_ended_check", sql`${t.endedAt} is null or ${t.endedAt} >= ${t.occurredAt}`),
-    check("evidence_superseded_check", sql`${t.supersededAt} is null or ${t.supersededAt} >= ${t.recordedAt}`),
+    check(
+      "evidence_superseded_check",
+      sql`${t.supersededAt} is null or ${t.supersededAt} >= ${t.recordedAt}`,
+    ),
     // An index row holds at most 2,704 bytes; the attributes and the kind are in the scoring index.
     check("evidence_attributes_check", sql`pg_column_size(${t.attributes}) <= 1024`),
     check("evidence_kind_check", sql`length(${t.kind}) between 1 and 64`),
@@ -416,5 +423,8 @@ export const clock = pgTable(
     id: integer("id").notNull().default(1),
     tickedAt: instant("ticked_at").notNull(),
   },
-  (t) => [primaryKey({ name: "clock_pkey", columns: [t.id] }), check("clock_one_row_check", sql`${t.id} = 1`)],
+  (t) => [
+    primaryKey({ name: "clock_pkey", columns: [t.id] }),
+    check("clock_one_row_check", sql`${t.id} = 1`),
+  ],
 );

@@ -1,0 +1,333 @@
+// The command line: `standings <command>`. Answers go to standard output, everything else to standard error.
+// Exit codes: 0 done, 1 failed (or not everything is complete), 2 the call was wrong.
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { runDoctor } from "./commands/doctor.ts";
+import { printExplanation } from "./commands/explain.ts";
+import { followRuns } from "./commands/follow.ts";
+import { type CommandParts, type Opened, readText, withContext } from "./commands/open.ts";
+import { printRanking } from "./commands/ranking.ts";
+import { beginRescore } from "./commands/rescore.ts";
+import { approve, printRuns } from "./commands/runs.ts";
+import { runFirstSync, serve, serveAndWatch } from "./commands/start.ts";
+import { beginReconcile, beginSync, finishAndReport } from "./commands/sync.ts";
+import { importConnections } from "./connections.ts";
+import { UsageError } from "./errors.ts";
+import { importPartners } from "./partners.ts";
+import { publishProgramme } from "./programme/versions.ts";
+import { verify } from "./scoring/verify.ts";
+import { type Output, openOutput } from "./terminal/output.ts";
+
+/** Runs one command and sets the process's exit code. Never throws. */
+export async function runCommand(args: string[], parts: CommandParts): Promise<void> {
+  const output = openOutput(process.stdout, process.stderr, () => performance.now());
+  const program = describeCommands(parts, output);
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    output.endProgress();
+    process.exitCode = report(error, output);
+  }
+}
+
+/** Says what went wrong in words for whoever called. Returns the exit code. */
+function report(error: unknown, output: Output): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof UsageError) {
+    output.note(`standings: ${error.message}`);
+    return 2;
+  }
+  output.note(`standings: ${error instanceof Error ? error.message : String(error)}`);
+  for (
+    let cause = error instanceof Error ? error.cause : undefined;
+    cause instanceof Error;
+    cause = cause.cause
+  ) {
+    output.note(`  because: ${cause.message}`);
+  }
+  return 1;
+}
+
+interface Json {
+  json: boolean;
+}
+
+function describeCommands(parts: CommandParts, output: Output): Command {
+  const program = new Command("standings")
+    .description("Partner scores that keep themselves: evidence in, points awarded, standings fresh.")
+    .version("0.1.0")
+    .exitOverride()
+    .showHelpAfterError("(standings --help lists the commands)")
+    .addHelpText(
+      "after",
+      `
+Configuration is in the environment: DATABASE_URL (none: an embedded Postgres under .standings/), REDIS_URL (none:
+the queue runs on Postgres), STANDINGS_SECRET_KEY, STANDINGS_SOURCES (none: sources.yaml, or the example), STANDINGS_PORT,
+LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
+    );
+  const failing = (ok: boolean) => {
+    if (!ok) process.exitCode = 1;
+  };
+  const reading = <T>(work: (opened: Opened) => Promise<T>) =>
+    withContext({ parts, output, callsSources: false }, work);
+  const working = (work: (opened: Opened, signal: AbortSignal) => Promise<void>) =>
+    withContext({ parts, output, callsSources: true }, (opened) =>
+      untilInterrupted(async (signal) => {
+        const workers = await parts.openWorkers(opened.context, { schedules: false });
+        try {
+          await work(opened, signal);
+        } finally {
+          await workers.close();
+        }
+      }),
+    );
+
+  program
+    .command("start")
+    .description("everything in one process: first sync, standings, then live changes and the JSON API")
+    .option("--once", "exit after the first complete sync", false)
+    .action(async ({ once }: { once: boolean }) => {
+      await withContext({ parts, output, callsSources: true, alive: !once }, ({ context }) =>
+        untilInterrupted(async (signal) => {
+          const workers = await parts.openWorkers(context, { schedules: !once });
+          try {
+            failing(await runFirstSync(context, output, signal));
+            if (!once && !signal.aborted) await serveAndWatch(context, output, signal);
+          } finally {
+            output.endProgress();
+            await workers.close();
+          }
+        }),
+      );
+    });
+
+  program
+    .command("worker")
+    .description("runs jobs until it is told to stop (SIGTERM); as many as you like, side by side")
+    .action(async () => {
+      await withContext({ parts, output, callsSources: true, logLevel: "info" }, ({ context }) =>
+        untilInterrupted(async (signal) => {
+          const workers = await parts.openWorkers(context, { schedules: true });
+          output.note("The worker runs.");
+          await aborted(signal);
+          await workers.close();
+        }),
+      );
+    });
+
+  program
+    .command("api")
+    .description("serves the JSON API only")
+    .action(async () => {
+      await withContext({ parts, output, callsSources: false, logLevel: "info" }, ({ context }) =>
+        untilInterrupted(async (signal) => {
+          const web = await serve(context);
+          output.note(`The API is on http://${context.config.host}:${web.port}/api/standings.`);
+          await aborted(signal);
+          await web.close();
+        }),
+      );
+    });
+
+  program
+    .command("migrate")
+    .description("brings the database's schema up to date (every command does)")
+    .action(() => reading(() => Promise.resolve(output.print("The schema is up to date."))));
+
+  program
+    .command("sync")
+    .description("pulls sources now, all of them or those named, and says what changed")
+    .argument("[source...]", "keys of sources.yaml")
+    .option("--full", "ask for complete listings, so that what is gone is found", false)
+    .option("--json", "the runs and the changes as JSON", false)
+    .action(async (sources: string[], { full, json }: Json & { full: boolean }) => {
+      await working(async ({ context }, signal) => {
+        const runIds = await beginSync(context, { sources, full, askedBy: "command line" });
+        failing(await finishAndReport(context, output, { runIds, json, signal }));
+      });
+    });
+
+  program
+    .command("reconcile")
+    .description(
+      "a complete listing of every source, then every score held against its evidence and repaired",
+    )
+    .option("--json", "the run as JSON", false)
+    .action(async ({ json }: Json) => {
+      await working(async ({ context }, signal) => {
+        const runId = await beginReconcile(context, "command line");
+        failing(await finishAndReport(context, output, { runIds: [runId], json, signal }));
+      });
+    });
+
+  program
+    .command("rescore")
+    .description("evaluates stored evidence again; done when the standings show the result")
+    .option("--partner <slug>", "only this partner")
+    .option("--achievement <key>", "only where this achievement differs")
+    .option("--all", "everybody", false)
+    .option("--json", "the run and the changes as JSON", false)
+    .action(async (options: Json & { partner?: string; achievement?: string; all: boolean }) => {
+      if (!options.all && options.partner === undefined && options.achievement === undefined) {
+        throw new UsageError("rescore whom? expected --partner <slug>, --achievement <key> or --all");
+      }
+      await working(async ({ context }, signal) => {
+        const runId = await beginRescore(context, options);
+        failing(await finishAndReport(context, output, { runIds: [runId], json: options.json, signal }));
+      });
+    });
+
+  program
+    .command("ranking")
+    .description("the standings")
+    .option("--top <n>", "only the first n", positive)
+    .option("--json", "as JSON", false)
+    .action((options: Json & { top?: number }) =>
+      reading(({ context }) => printRanking(context, output, options)),
+    );
+
+  program
+    .command("explain")
+    .description("why a partner's score is what it is")
+    .argument("<partner>", "its slug")
+    .option("--json", "as JSON", false)
+    .action((slug: string, { json }: Json) =>
+      reading(({ context }) => printExplanation(context, output, { slug, json })),
+    );
+
+  const runs = program
+    .command("runs")
+    .description("the latest runs and how they ended")
+    .option("--limit <n>", "how many", positive, 20)
+    .option("--json", "as JSON", false)
+    .action((options: Json & { limit: number }) =>
+      reading(({ context }) => printRuns(context, output, options)),
+    );
+  runs
+    .command("approve")
+    .description("believe the loss that held a run: the next complete listing takes the points")
+    .argument("<run>", "its number", positive)
+    .action((run: number) => reading(({ context }) => approve(context, output, run)));
+
+  program
+    .command("publish")
+    .description("publishes a programme: checked, kept as a version, everybody scored under it")
+    .argument("<file>", "programme.yaml")
+    .action(async (file: string) => {
+      const text = await readText(file);
+      await working(async ({ context }, signal) => {
+        const { versionId, published } = await publishProgramme(context.db, {
+          text,
+          file,
+          publishedBy: "command line",
+          now: context.now(),
+        });
+        await context.queues.nudge("score", {});
+        await followRuns(context, output, [], signal);
+        output.print(
+          published
+            ? `Version ${versionId} is in force.`
+            : `Version ${versionId} is this text already; nothing changed.`,
+        );
+      });
+    });
+
+  program
+    .command("partners")
+    .description("partners and their identities")
+    .command("import")
+    .description("imports a CSV of slug,name[,website][,listed][,identities]")
+    .argument("<csv>", "the file")
+    .action(async (file: string) => {
+      const text = await readText(file);
+      await reading(async ({ context }) => {
+        const { added, changed, unchanged, matched } = await importPartners(context.db, {
+          text,
+          file,
+          now: context.now(),
+        });
+        await context.queues.nudge("score", {});
+        output.print(
+          `${added} added, ${changed} changed, ${unchanged} as before; ${matched} pieces of evidence matched.`,
+        );
+      });
+    });
+
+  program
+    .command("connections")
+    .description("credentials of a source")
+    .command("import")
+    .description("imports a CSV of key[,partner][,use][,secret]; secrets are stored encrypted")
+    .argument("<source>", "a key of sources.yaml")
+    .argument("<csv>", "the file")
+    .action(async (source: string, file: string) => {
+      const text = await readText(file);
+      await reading(async ({ context }) => {
+        const { added, changed, unchanged } = await importConnections(context.db, context.secrets, {
+          source,
+          text,
+          file,
+          now: context.now(),
+        });
+        output.print(`${added} added, ${changed} changed, ${unchanged} as before.`);
+      });
+    });
+
+  program
+    .command("verify")
+    .description("holds every stored score against the evidence; the only acceptable drift is 0")
+    .option("--json", "as JSON", false)
+    .action(async ({ json }: Json) => {
+      await reading(async ({ context }) => {
+        const verification = await verify(context.db, context.programmes, context.now());
+        if (json) output.print(JSON.stringify(verification));
+        else {
+          const { partners, pending, drift, evaluation, achievements, ledger } = verification;
+          output.print(`${partners} partners, ${pending} waiting for their score, drift ${drift}.`);
+          const named = { evaluation, achievements, ledger };
+          for (const [comparison, slugs] of Object.entries(named)) {
+            if (slugs.length > 0) output.print(`  ${comparison}: ${slugs.join(", ")}`);
+          }
+        }
+        failing(verification.drift === 0);
+      });
+    });
+
+  program
+    .command("doctor")
+    .description("checks configuration, database, queue and every source's credential, with the remedy")
+    .option("--json", "as JSON", false)
+    .action((options: Json) =>
+      withContext({ parts, output, callsSources: true }, async ({ context }) => {
+        failing(await runDoctor(context, output, options));
+      }),
+    );
+
+  return program;
+}
+
+function positive(value: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(value)) throw new InvalidArgumentError("Expected a whole number from 1.");
+  return Number(value);
+}
+
+/** Gives the work a signal that aborts at the first SIGINT or SIGTERM; the second one ends the process at once. */
+async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const interrupted = new AbortController();
+  const onSignal = () => {
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort();
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  try {
+    await work(interrupted.signal);
+  } finally {
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

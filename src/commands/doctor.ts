@@ -1,0 +1,163 @@
+// standings doctor: one line a part, with the remedy.
+import { sql } from "drizzle-orm";
+import type { Context } from "../context.ts";
+import { formatDuration } from "../durations.ts";
+import { SourceError } from "../errors.ts";
+import { toPullInput } from "../runs/pull.ts";
+import type { Source } from "../sources.ts";
+import type { Output } from "../terminal/output.ts";
+
+export interface Finding {
+  part: string;
+  ok: boolean;
+  /** What was found; where it is not ok, also what to do. */
+  message: string;
+}
+
+/** Each credential check may take this long. */
+const CHECK_MS = 20_000;
+/** Checked at the same time, so that ninety accounts do not take ninety times as long. */
+const AT_ONCE = 4;
+
+/** Checks configuration, database, queue, programme and every connection's credential. Returns whether all is well. */
+export async function runDoctor(
+  context: Context,
+  output: Output,
+  options: { json: boolean },
+): Promise<boolean> {
+  const findings: Finding[] = [
+    { part: "configuration", ok: true, message: `sources from ${context.sources.file}` },
+    await examine("database", () => checkDatabase(context)),
+    await examine("queue", () => checkQueue(context)),
+    await examine("standings", () => checkStandings(context)),
+    await examine("programme", () => checkProgramme(context)),
+  ];
+  for (const source of context.sources.sources)
+    findings.push(...(await checkSource(context, output, source)));
+  output.endProgress();
+  if (options.json) {
+    output.print(JSON.stringify({ findings }, null, 2));
+  } else {
+    for (const finding of findings) {
+      output.print(`${finding.ok ? "ok  " : "FAIL"}  ${finding.part}: ${finding.message}`);
+    }
+  }
+  return findings.every((finding) => finding.ok);
+}
+
+async function examine(part: string, check: () => Promise<string>): Promise<Finding> {
+  try {
+    return { part, ok: true, message: await check() };
+  } catch (error) {
+    return { part, ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function checkDatabase(context: Context): Promise<string> {
+  const [row] = await context.db.execute<{ version: string; partners: number; evidence: number }>(sql`
+    select current_setting('server_version') as version, (select count(*)::int from partners) as partners,
+      (select count(*)::int from evidence where superseded_at is null) as evidence`);
+  const where = context.embedded ? `embedded under ${context.config.home}` : "from DATABASE_URL";
+  return `Postgres ${row?.version ?? "?"} (${where}), ${row?.partners ?? 0} partners, ${row?.evidence ?? 0} pieces of evidence`;
+}
+
+async function checkQueue(context: Context): Promise<string> {
+  await context.queues.ping().catch((cause: unknown) => {
+    throw new Error("the queue does not answer; check REDIS_URL and that the server runs", { cause });
+  });
+  return context.queues.backend.kind === "redis" ? "BullMQ on Redis" : "BullMQ on Postgres (no REDIS_URL)";
+}
+
+async function checkStandings(context: Context): Promise<string> {
+  const state = await context.standings.cacheState();
+  if (state === "unreachable") {
+    throw new Error(
+      "Redis does not answer, so they are read from Postgres; check REDIS_URL and that the server runs",
+    );
+  }
+  return state === "built" ? "cached in Redis" : "read from Postgres";
+}
+
+async function checkProgramme(context: Context): Promise<string> {
+  const version = await context.programmes.inForce(context.db, context.now());
+  if (version === undefined)
+    throw new Error("none is published; publish one with: standings publish programme.yaml");
+  return `${version.programme.name}, version ${version.id}, ${version.programme.achievements.length} achievements`;
+}
+
+interface CheckedConnection {
+  key: string;
+  secret: string | null;
+  attributes: Record<string, string>;
+}
+
+async function checkSource(context: Context, output: Output, source: Source): Promise<Finding[]> {
+  const connections = await context.db.execute<Record<string, unknown> & CheckedConnection>(sql`
+    select key, secret, attributes from connections where source = ${source.key} and active order by key`);
+  if (connections.length === 0) {
+    const remedy = `no connections; import them with: standings connections import ${source.key} connections.csv`;
+    return [{ part: source.key, ok: false, message: remedy }];
+  }
+  const failures: Finding[] = [];
+  let word = "";
+  const waiting = [...connections];
+  const checkers = Array.from({ length: AT_ONCE }, async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const connection = next;
+      output.progress(`  checking ${source.key}: ${waiting.length} left`);
+      const finding = await examine(`${source.key}/${connection.key}`, () =>
+        check(context, source, connection),
+      );
+      if (!finding.ok) failures.push(finding);
+      word = finding.message;
+    }
+  });
+  await Promise.all(checkers);
+  const good = connections.length - failures.length;
+  const fresh = await readFreshness(context, source);
+  const summary = connections.length === 1 ? word : `${good} of ${connections.length} credentials accepted`;
+  return failures.length === connections.length && connections.length === 1
+    ? failures
+    : [{ part: source.key, ok: failures.length === 0, message: `${summary}; ${fresh}` }, ...failures];
+}
+
+async function check(context: Context, source: Source, connection: CheckedConnection): Promise<string> {
+  const signal = AbortSignal.timeout(CHECK_MS);
+  try {
+    const input = toPullInput({ ...context, signal }, source, {
+      ...connection,
+      cursor: undefined,
+      full: false,
+    });
+    return await source.connector.check(input);
+  } catch (error) {
+    if (error instanceof SourceError)
+      throw new Error(`${error.message}; ${remedyFor(error, source)}`, { cause: error });
+    throw error;
+  }
+}
+
+function remedyFor(error: SourceError, source: Source): string {
+  switch (error.class) {
+    case "auth":
+      return `import a new credential with: standings connections import ${source.key} connections.csv`;
+    case "config":
+      return "check the source's settings in sources.yaml";
+    case "quota":
+      return error.retryAfterMs === undefined
+        ? "the source asks us to wait; nothing to do"
+        : `the source asks us to wait ${formatDuration(error.retryAfterMs)}; nothing to do`;
+    case "transient":
+      return "try again; if it stays, ask whoever runs the system";
+    case "data":
+      return "the answer is not what the settings say; compare them with the system's export";
+  }
+}
+
+async function readFreshness(context: Context, source: Source): Promise<string> {
+  const [row] = await context.db.execute<{ last: Date | null }>(sql`
+    select last_complete_at as last from sources where key = ${source.key}`);
+  const last = row?.last ?? null;
+  if (last === null) return "never complete yet";
+  return `complete ${formatDuration(context.now().getTime() - last.getTime())} ago`;
+}

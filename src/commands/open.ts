@@ -1,0 +1,109 @@
+// What every command begins with: configuration, sources, context; and, with the example, its sandbox and its lists.
+import { access, readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Config, loadProcessConfig } from "../config.ts";
+import { importConnections } from "../connections.ts";
+import { type Context, openContext } from "../context.ts";
+import { UsageError } from "../errors.ts";
+import { openLog } from "../log.ts";
+import { importPartners } from "../partners.ts";
+import { publishProgramme } from "../programme/versions.ts";
+import { loadSources } from "../sources.ts";
+import type { Output } from "../terminal/output.ts";
+
+/** What the command line is given from above: the handlers and the example's outside world (see standings.mjs). */
+export interface CommandParts {
+  openWorkers(context: Context, options: { schedules: boolean }): Promise<{ close(): Promise<void> }>;
+  openSandbox(options: {
+    home: string;
+    alive: boolean;
+    log?: (line: string) => void;
+  }): Promise<{ url: string; close(): Promise<void> }>;
+}
+
+export interface Opened {
+  context: Context;
+  /** The sources are the example's: its outside world is the sandbox. */
+  example: boolean;
+}
+
+interface OpenOptions {
+  parts: CommandParts;
+  output: Output;
+  /** The command calls sources: with the example, its sandbox must be there. */
+  callsSources: boolean;
+  /** New mailings and articles now and then while the command runs. */
+  alive?: boolean;
+  /** What is logged when LOG_LEVEL says nothing: a command that runs for ever shows more than one that answers (warn). */
+  logLevel?: "info";
+}
+
+const exampleFolder = fileURLToPath(new URL("../../examples/copernica/", import.meta.url));
+
+/** Opens a context, hands it to the work and closes everything again, whatever happens. */
+export async function withContext<T>(options: OpenOptions, work: (opened: Opened) => Promise<T>): Promise<T> {
+  const config = loadProcessConfig();
+  const log = openLog(config.logLevel ?? options.logLevel ?? "warn");
+  const file = await findSources(config);
+  const example = dirname(file) === resolve(exampleFolder);
+  const sources = await loadSources(file);
+  const sandbox =
+    example && options.callsSources
+      ? await options.parts.openSandbox({ home: config.home, alive: options.alive ?? false })
+      : undefined;
+  try {
+    const context = await openContext(config, sources, log);
+    try {
+      if (example) await importExample(context);
+      return await work({ context, example });
+    } finally {
+      await context.close();
+    }
+  } finally {
+    await sandbox?.close();
+  }
+}
+
+/** STANDINGS_SOURCES, or sources.yaml here, or (in a clone) the example. */
+async function findSources(config: Config): Promise<string> {
+  if (config.sourcesFile !== undefined) return resolve(config.sourcesFile);
+  for (const candidate of [resolve("sources.yaml"), join(exampleFolder, "sources.yaml")]) {
+    const found = await access(candidate).then(
+      () => true,
+      () => false,
+    );
+    if (found) return candidate;
+  }
+  throw new UsageError("there is no sources.yaml here; name one with STANDINGS_SOURCES");
+}
+
+/** The example's programme, partners and connections. What is there already stays as it is, also a newer programme. */
+async function importExample(context: Context): Promise<void> {
+  const { db, secrets, programmes } = context;
+  const now = context.now();
+  if ((await programmes.inForce(db, now)) !== undefined) return;
+  const read = (name: string) => readFile(join(exampleFolder, name), "utf8");
+  await importPartners(db, { text: await read("partners.csv"), file: "partners.csv", now });
+  await importConnections(db, secrets, {
+    source: "copernica",
+    text: await read("connections.csv"),
+    file: "connections.csv",
+    now,
+  });
+  await publishProgramme(db, {
+    text: await read("programme.yaml"),
+    file: "programme.yaml",
+    publishedBy: "the example",
+    now: context.now(),
+  });
+}
+
+/** For commands that only read a file. */
+export async function readText(file: string): Promise<string> {
+  return readFile(file, "utf8").catch((cause: unknown) => {
+    throw new UsageError(
+      `${file}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`,
+    );
+  });
+}

@@ -1,0 +1,102 @@
+// standings start: everything in one process. The first sync with its progress, the standings as a table, then a line for
+// every change of points, and the JSON API.
+import { setTimeout as delay } from "node:timers/promises";
+import { sql } from "drizzle-orm";
+import type { Context } from "../context.ts";
+import { maximumPoints } from "../programme/document.ts";
+import { readScoreChanges } from "../runs/runs.ts";
+import type { Output } from "../terminal/output.ts";
+import { createApi } from "../web/api.ts";
+import type { ShownProgramme } from "../web/partner.ts";
+import { openWeb } from "../web/server.ts";
+import { followRuns, printTrouble } from "./follow.ts";
+import { printRanking } from "./ranking.ts";
+import { beginSync, printChanges } from "./sync.ts";
+
+/** Between two looks at the ledger for the live lines. */
+const LOOK_MS = 1000;
+
+/** The first complete sync and its result. Returns whether every source is complete. */
+export async function runFirstSync(context: Context, output: Output, signal: AbortSignal): Promise<boolean> {
+  const before = await lastLine(context);
+  output.note("Syncing every source …");
+  const runIds = await beginSync(context, { sources: [], full: true, askedBy: "start" });
+  const runs = await followRuns(context, output, runIds, signal);
+  if (signal.aborted) return false;
+  await printRanking(context, output, { json: false });
+  output.print("");
+  printChanges(output, runs, await readScoreChanges(context.db, { afterLine: before }));
+  await printTrouble(context, output, runs);
+  return runs.every((run) => run.state === "complete");
+}
+
+/** Serves the API and prints a line for each change of points, until the signal aborts. */
+export async function serveAndWatch(context: Context, output: Output, signal: AbortSignal): Promise<void> {
+  const web = await serve(context);
+  output.note(`\nThe API is on http://${context.config.host}:${web.port}/api/standings; stop with Ctrl-C.\n`);
+  try {
+    let after = await lastLine(context);
+    while (!signal.aborted) {
+      for (const line of await linesAfter(context, after)) {
+        after = line.id;
+        const delta = line.delta > 0 ? `+${line.delta}` : String(line.delta);
+        const time = line.at.toISOString().slice(11, 19);
+        output.print(
+          `${time}  ${delta.padStart(4)}  ${line.name}: ${line.achievement} (${line.cause}), now ${line.points}`,
+        );
+      }
+      await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    await web.close();
+  }
+}
+
+/** The JSON API over this context. */
+export async function serve(context: Context): Promise<{ port: number; close(): Promise<void> }> {
+  const app = createApi({
+    db: context.db,
+    standings: context.standings,
+    programme: () => readShownProgramme(context),
+    sources: context.sources.sources.map(({ key, freshWithinMs }) => ({ key, freshWithinMs })),
+    now: context.now,
+    logger: context.log,
+  });
+  return openWeb(app, { port: context.config.port, host: context.config.host });
+}
+
+async function readShownProgramme(context: Context): Promise<ShownProgramme> {
+  const version = await context.programmes.inForce(context.db, context.now());
+  if (version === undefined) return { perfect: 0, achievements: [] };
+  return {
+    perfect: version.programme.perfect,
+    achievements: version.programme.achievements.map((achievement) => ({
+      key: achievement.key,
+      title: achievement.title,
+      hint: achievement.hint,
+      maximum: maximumPoints(achievement),
+    })),
+  };
+}
+
+async function lastLine(context: Context): Promise<number> {
+  const [row] = await context.db.execute<{ id: number }>(sql`select coalesce(max(id), 0) as id from ledger`);
+  return row?.id ?? 0;
+}
+
+interface LiveLine {
+  id: number;
+  at: Date;
+  name: string;
+  achievement: string;
+  cause: string;
+  delta: number;
+  points: number;
+}
+
+async function linesAfter(context: Context, after: number): Promise<LiveLine[]> {
+  return context.db.execute<Record<string, unknown> & LiveLine>(sql`
+    select ledger.id, at, name, achievement, cause, delta, scores.points
+    from ledger join partners on partners.id = ledger.partner_id join scores on scores.partner_id = partners.id
+    where ledger.id > ${after} order by ledger.id limit 200`);
+}

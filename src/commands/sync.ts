@@ -1,0 +1,84 @@
+// standings sync [source…] [--full] and standings reconcile: pull, score, and say what changed.
+import type { Context } from "../context.ts";
+import { UsageError } from "../errors.ts";
+import { startReconcile } from "../runs/reconcile.ts";
+import { type RunReport, readRuns, readScoreChanges, type ScoreChange } from "../runs/runs.ts";
+import { readOpenConnections, startSync } from "../runs/sync.ts";
+import type { Output } from "../terminal/output.ts";
+import { formatCount, toTable } from "../terminal/table.ts";
+import { followRuns, printTrouble } from "./follow.ts";
+
+/** Begins a sync of some sources (all of them when none is named) and enqueues its work. Returns the runs. */
+export async function beginSync(
+  context: Context,
+  request: { sources: string[]; full: boolean; askedBy: string },
+): Promise<number[]> {
+  const known = context.sources.sources.map((source) => source.key);
+  const unknown = request.sources.filter((source) => !known.includes(source));
+  if (unknown.length > 0) {
+    throw new UsageError(`there is no source ${unknown.join(", ")}; expected one of ${known.join(", ")}`);
+  }
+  const runIds: number[] = [];
+  for (const source of request.sources.length > 0 ? request.sources : known) {
+    const { runId } = await startSync(context.db, { ...request, source, now: context.now() });
+    runIds.push(runId);
+    for (const connection of await readOpenConnections(context.db, runId)) {
+      await context.queues.nudge("collect", connection);
+    }
+  }
+  return runIds;
+}
+
+/** Begins a reconciliation and enqueues its work. */
+export async function beginReconcile(context: Context, askedBy: string): Promise<number> {
+  const sources = context.sources.sources.map((source) => source.key);
+  const { runId } = await startReconcile(context.db, { sources, askedBy, now: context.now() });
+  for (const connection of await readOpenConnections(context.db, { parentId: runId })) {
+    await context.queues.nudge("collect", connection);
+  }
+  return runId;
+}
+
+/** Follows runs to their end and prints what they changed. Returns whether all of them are complete. */
+export async function finishAndReport(
+  context: Context,
+  output: Output,
+  request: { runIds: number[]; json: boolean; signal: AbortSignal },
+): Promise<boolean> {
+  const followed = await followRuns(context, output, request.runIds, request.signal);
+  const runs = (await readRuns(context.db, { ids: followed.map((run) => run.id) })).reverse();
+  const changes = await readScoreChanges(context.db, { runIds: request.runIds });
+  if (request.json) {
+    output.print(JSON.stringify({ runs, changes }, null, 2));
+  } else {
+    printChanges(output, runs, changes);
+    await printTrouble(context, output, runs);
+  }
+  return runs.every((run) => run.state === "complete");
+}
+
+/** What changed, in one sentence and a table. */
+export function printChanges(output: Output, runs: RunReport[], changes: ScoreChange[]): void {
+  const lines = changes.reduce((total, change) => total + change.lines, 0);
+  if (lines === 0) {
+    output.print("Nothing changed: 0 new ledger lines.");
+  } else {
+    output.print(
+      `${formatCount(lines)} new ledger ${lines === 1 ? "line" : "lines"}; ${formatCount(changes.length)} ${changes.length === 1 ? "partner" : "partners"} changed:`,
+    );
+    output.print(
+      toTable(
+        [
+          { title: "partner", cell: (row) => row.name },
+          { title: "change", align: "right", cell: (row) => (row.delta > 0 ? `+${row.delta}` : row.delta) },
+          { title: "points", align: "right", cell: (row) => row.points },
+        ],
+        changes.slice(0, 15),
+      ),
+    );
+    if (changes.length > 15) output.print(`… and ${changes.length - 15} more`);
+  }
+  for (const run of runs) {
+    if (run.drift !== null) output.print(`Drift of run ${run.id}: ${run.drift}`);
+  }
+}

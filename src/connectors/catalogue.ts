@@ -1,0 +1,7 @@
+// Every connector there is, by the name sources.yaml calls it. To add one: its file, one line here, its conformance test.
+import type { Connector } from "./connector.ts";
+import { copernica } from "./copernica.ts";
+import { table } from "./table.ts";
+import { wordpress } from "./wordpress.ts";
+
+export const connectors: Record<string, Connector> = { copernica, table, wordpress };

@@ -1,0 +1,121 @@
+// What an entry point opens once and hands on in parts: the only place that decides what runs on what.
+// DATABASE_URL or an embedded Postgres; REDIS_URL or everything on Postgres.
+import { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { type Database, openDatabase } from "../db/client.ts";
+import { openEmbedded } from "../db/embedded.ts";
+import { migrate } from "../db/migrate.ts";
+import type { Config } from "./config.ts";
+import { type CredentialCache, openCredentialCache } from "./connectors/credentials.ts";
+import { type Fetcher, openFetcher } from "./connectors/fetcher.ts";
+import {
+  closeQueueBackend,
+  migrateQueue,
+  openQueueBackend,
+  openQueues,
+  type Queues,
+  queueNames,
+} from "./jobs.ts";
+import { openProgrammeVersions, type ProgrammeVersions } from "./programme/versions.ts";
+import { readOrMakeSecretKey, type SecretBox, secretBox } from "./secrets.ts";
+import { registerSources, type SourcesFile } from "./sources.ts";
+import { openStandings, type ReadableStandings, redisForReading } from "./standings/reading.ts";
+import { redisStandings, type StandingsCache } from "./standings/redis.ts";
+
+export interface Context {
+  config: Config;
+  log: Logger;
+  db: Database;
+  databaseUrl: string;
+  /** true: this process runs the embedded Postgres or has joined it. */
+  embedded: boolean;
+  queues: Queues;
+  programmes: ProgrammeVersions;
+  sources: SourcesFile;
+  standings: ReadableStandings;
+  /** undefined: no Redis, the standings are read from Postgres. */
+  cache: StandingsCache | undefined;
+  secrets: SecretBox;
+  fetcher: Fetcher;
+  credentials: CredentialCache;
+  now: () => Date;
+  /** Ends everything that was opened, in reverse. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens everything: finds or starts the database, brings its schema up to date (any number of processes may), registers
+ * the sources. When a part cannot be opened, what was opened before it is closed again and the error is thrown.
+ */
+export async function openContext(config: Config, sources: SourcesFile, log: Logger): Promise<Context> {
+  const opened: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const end of opened.splice(0).reverse()) {
+      await end().catch((error: unknown) => {
+        log.warn({ err: error }, "a part did not close in order");
+      });
+    }
+  };
+  try {
+    const database = await findDatabase(config, log);
+    opened.push(() => database.close());
+    await migrate(database.url, { also: migrateQueue });
+    const { db, close: closeDatabase } = await openDatabase(database.url, {
+      max: config.poolSize,
+      applicationName: "standings",
+    });
+    opened.push(closeDatabase);
+    await registerSources(db, sources.sources);
+
+    const keys = sources.sources.map((source) => source.key);
+    const backend = openQueueBackend({
+      redisUrl: config.redisUrl,
+      databaseUrl: database.url,
+      prefix: config.prefix,
+      connections: queueNames(keys).length + 6,
+    });
+    opened.push(() => closeQueueBackend(backend));
+    const queues = openQueues(backend, keys, log);
+    opened.push(() => queues.close());
+
+    const reader = config.redisUrl === undefined ? undefined : new Redis(config.redisUrl, redisForReading);
+    const writer =
+      config.redisUrl === undefined ? undefined : new Redis(config.redisUrl, { maxRetriesPerRequest: 2 });
+    writer?.on("error", (error) => {
+      log.debug({ err: error }, "redis is out of reach");
+    });
+    opened.push(() => Promise.resolve([reader?.disconnect(), writer?.disconnect()]));
+
+    const fetcher = openFetcher({ allowPrivate: sources.allowPrivate, userAgent: "standings/0.1" });
+    opened.push(() => fetcher.close());
+    return {
+      config,
+      log,
+      db,
+      databaseUrl: database.url,
+      embedded: config.databaseUrl === undefined,
+      queues,
+      programmes: openProgrammeVersions(),
+      sources,
+      standings: openStandings({ db, redis: reader, prefix: config.prefix, logger: log }),
+      cache: writer === undefined ? undefined : redisStandings(writer, config.prefix),
+      secrets: secretBox(config.secretKey ?? (await readOrMakeSecretKey(config.home))),
+      fetcher,
+      credentials: openCredentialCache(),
+      now: () => new Date(),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function findDatabase(config: Config, log: Logger): Promise<{ url: string; close(): Promise<void> }> {
+  if (config.databaseUrl !== undefined) return { url: config.databaseUrl, close: () => Promise.resolve() };
+  return openEmbedded(config.home, {
+    log: (line) => {
+      log.info(line);
+    },
+  });
+}

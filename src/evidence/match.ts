@@ -1,0 +1,84 @@
+// Whose evidence is it: identities, and what happens to unmatched evidence when one is added.
+import { sql } from "drizzle-orm";
+import { type Database, transaction } from "../../db/client.ts";
+import { UsageError } from "../errors.ts";
+import { markPending } from "./pending.ts";
+
+export interface Identity {
+  namespace: string;
+  key: string;
+}
+
+// "standings identities" in ASCII, shortened: any number does that nothing else locks.
+const MATCHING = 0x7374_6964;
+
+/**
+ * Recording reads identities under this lock, adding one takes it alone: either the page sees the new identity, or the
+ * identity sees the page's unmatched rows. Held until commit.
+ */
+export async function lockForReading(tx: Database): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock_shared(${MATCHING})`);
+}
+
+/**
+ * Gives a partner identities; evidence that waited for them gets its partner at once (the unmatched row is superseded
+ * by one with the partner, so what was known when stays true). An identity the partner has already is left alone; one
+ * of another partner throws a UsageError and nothing is changed. Returns how much evidence was matched.
+ */
+export async function addIdentities(
+  db: Database,
+  partnerId: number,
+  identities: Identity[],
+  now: Date,
+): Promise<{ matched: number }> {
+  return transaction(db, (tx) => addIdentitiesWithin(tx, partnerId, identities, now));
+}
+
+/** As `addIdentities`, within the caller's transaction. */
+export async function addIdentitiesWithin(
+  tx: Database,
+  partnerId: number,
+  identities: Identity[],
+  now: Date,
+): Promise<{ matched: number }> {
+  if (identities.length === 0) return { matched: 0 };
+  await tx.execute(sql`select pg_advisory_xact_lock(${MATCHING})`);
+  const named = sql`unnest(${sql.param(identities.map((identity) => identity.namespace))}::text[],
+    ${sql.param(identities.map((identity) => identity.key))}::text[]) as named (namespace, key)`;
+  const taken = await tx.execute<{ namespace: string; key: string; slug: string }>(sql`
+    with put as (
+      insert into identities (namespace, key, partner_id)
+      select distinct namespace, key, ${partnerId}::bigint from ${named}
+      on conflict (namespace, key) do nothing)
+    select identities.namespace, identities.key, partners.slug
+    from ${named} join identities using (namespace, key) join partners on partners.id = identities.partner_id
+    where identities.partner_id <> ${partnerId}::bigint`);
+  const other = taken[0];
+  if (other !== undefined) {
+    throw new UsageError(`identity ${other.namespace}:${other.key} belongs to partner ${other.slug} already`);
+  }
+  // One statement: the insert reads what the update returns, so evidence_current_key never sees two current rows.
+  const matched = await tx.execute(sql`
+    with waiting as (
+      update evidence set superseded_at = greatest(${now}, recorded_at) from ${named}
+      where evidence.namespace = named.namespace and evidence.identity_key = named.key
+        and evidence.partner_id is null and evidence.superseded_at is null
+      returning evidence.*)
+    insert into evidence (source, connection_id, external_id, partner_id, namespace, identity_key, kind, occurred_at,
+      ended_at, quantity, attributes, title, link, digest, run_id, recorded_at)
+    select source, connection_id, external_id, ${partnerId}::bigint, namespace, identity_key, kind, occurred_at,
+      ended_at, quantity, attributes, title, link, digest, run_id, superseded_at
+    from waiting returning id`);
+  if (matched.length > 0) await markPending(tx, [partnerId], { cause: "identity", at: now });
+  return { matched: matched.length };
+}
+
+/** How much current evidence waits for a partner, by the identity it waits for; the most first. */
+export async function readUnmatched(
+  db: Database,
+): Promise<{ namespace: string | null; key: string | null; kind: string; count: number }[]> {
+  return db.execute(sql`
+    select namespace, identity_key as key, kind, count(*)::int as count
+    from evidence where partner_id is null and superseded_at is null
+    group by 1, 2, 3 order by 4 desc, 1, 2, 3`);
+}

@@ -1,0 +1,38 @@
+// Partners whose score may be out of date. Marked in the transaction of what made them so, drained by the score job.
+import { type SQL, sql } from "drizzle-orm";
+import type { Database } from "../../db/client.ts";
+
+/** Why a partner is evaluated again; written into the ledger lines that follow. */
+export type Cause = "evidence" | "identity" | "clock" | "programme" | "rescore" | "reconcile";
+
+interface Mark {
+  cause: Cause;
+  runId?: number | undefined;
+  at: Date;
+}
+
+/**
+ * Marks partners pending. In partner order, so that two transactions never wait for each other in a circle. The row is
+ * written even when it is there already: that waits for a score job which has claimed it, so no mark is lost to an
+ * evaluation that began before it.
+ */
+export async function markPending(db: Database, partnerIds: Iterable<number>, mark: Mark): Promise<void> {
+  const ids = [...new Set(partnerIds)];
+  if (ids.length === 0) return;
+  await markPendingWhere(db, sql`select unnest(${sql.param(ids)}::bigint[]) as partner_id`, mark);
+}
+
+/** As `markPending`, for the partners a query names (column partner_id). Returns how many. */
+export async function markPendingWhere(db: Database, partners: SQL, mark: Mark): Promise<number> {
+  const rows = await db.execute(sql`
+    with marked as (
+      insert into pending_partners (partner_id, since, cause, run_id)
+      select partner_id, ${mark.at}, ${mark.cause}, ${mark.runId ?? null}::bigint
+      from (${partners}) as named (partner_id) group by partner_id order by partner_id
+      on conflict (partner_id) do update
+        set cause = excluded.cause, run_id = coalesce(excluded.run_id, pending_partners.run_id),
+            since = least(pending_partners.since, excluded.since)
+      returning 1)
+    select count(*)::int as marked from marked`);
+  return Number(rows[0]?.["marked"] ?? 0);
+}

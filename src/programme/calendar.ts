@@ -1,0 +1,64 @@
+// The programme's own clock: local wall-clock time in its zone. Two rules make it safe to compare and to calculate with:
+// it never runs back (in an hour that a clock change repeats, it stands still on the last millisecond of the first pass),
+// and a local time that a clock change skips means the first instant after the gap. Without them a sliding window would
+// take evidence away, give it back an hour later and take it away again.
+import { Temporal } from "temporal-polyfill";
+
+export type Period = "week" | "month" | "quarter" | "year";
+
+/** What the local clock shows at an instant. Never earlier than what it showed before. */
+export function wallClock(at: Date, timeZone: string): Temporal.PlainDateTime {
+  const zoned = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone);
+  const local = zoned.toPlainDateTime();
+  const firstPass = local.toZonedDateTime(timeZone, { disambiguation: "earlier" });
+  if (firstPass.epochMilliseconds === zoned.epochMilliseconds) return local;
+  // "previous" looks strictly before, and the repeated hour may have begun at this very instant.
+  const repeated = zoned.add({ milliseconds: 1 }).getTimeZoneTransition("previous");
+  return (repeated ?? firstPass).subtract({ milliseconds: 1 }).toPlainDateTime();
+}
+
+/**
+ * The first instant at which the local clock shows this time or a later one. That is Temporal's `compatible` for a time
+ * that exists twice (the first of both); a time in a gap becomes the end of the gap, where `compatible` would go on by the
+ * length of the gap and so skip instants that are later than the time asked for.
+ */
+export function firstInstantOf(local: Temporal.PlainDateTime, timeZone: string): Date {
+  const earlier = local.toZonedDateTime(timeZone, { disambiguation: "earlier" });
+  if (earlier.toPlainDateTime().equals(local)) return new Date(earlier.epochMilliseconds);
+  return new Date((earlier.getTimeZoneTransition("next") ?? earlier).epochMilliseconds);
+}
+
+/** The instant a local date begins. */
+export function startOfDay(date: Temporal.PlainDate, timeZone: string): Date {
+  return firstInstantOf(date.toPlainDateTime(), timeZone);
+}
+
+/** The first day of the calendar period a date lies in. Weeks begin on Monday (ISO 8601). */
+export function startOfPeriod(date: Temporal.PlainDate, period: Period): Temporal.PlainDate {
+  switch (period) {
+    case "week":
+      return date.subtract({ days: date.dayOfWeek - 1 });
+    case "month":
+      return date.with({ day: 1 });
+    case "quarter":
+      return date.with({ month: 3 * Math.floor((date.month - 1) / 3) + 1, day: 1 });
+    case "year":
+      return date.with({ month: 1, day: 1 });
+  }
+}
+
+/** A number of days or periods as a duration; negative goes back. */
+export function span(amount: number, unit: "day" | Period): Temporal.DurationLike {
+  switch (unit) {
+    case "day":
+      return { days: amount };
+    case "week":
+      return { weeks: amount };
+    case "month":
+      return { months: amount };
+    case "quarter":
+      return { months: 3 * amount };
+    case "year":
+      return { years: amount };
+  }
+}

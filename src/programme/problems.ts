@@ -1,0 +1,132 @@
+// Turns what zod found into sentences at keys: what was expected there, what was found, and what was probably meant.
+import type { z } from "zod";
+import type { DocumentProblem } from "../yaml.ts";
+
+type Issue = z.core.$ZodIssue;
+type Path = readonly PropertyKey[];
+
+/** The problems of a document that a schema refused, one for each key. */
+export function toProblems(schema: z.core.$ZodType, value: unknown, issues: Issue[]): DocumentProblem[] {
+  return issues.flatMap((issue) => toProblem(schema, value, issue));
+}
+
+/** `did you mean x?` with a space before it, where one of the known words is a slip away from the written one; else "". */
+export function suggestion(written: unknown, known: readonly string[]): string {
+  if (typeof written !== "string") return "";
+  const near = known
+    .map((word) => ({ word, slips: distance(written, word) }))
+    .filter(({ word, slips }) => slips <= Math.min(2, Math.floor(word.length / 2)))
+    .sort((a, b) => a.slips - b.slips)[0];
+  return near === undefined ? "" : `; did you mean ${near.word}?`;
+}
+
+function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): DocumentProblem[] {
+  const { path } = issue;
+  const found = valueAt(value, path);
+  switch (issue.code) {
+    case "unrecognized_keys": {
+      const known = knownKeys(schemaAt(schema, path));
+      return issue.keys.map((key) => ({
+        path: [...path, key],
+        message: `unknown key; expected one of ${known.join(", ")}${suggestion(key, known)}`,
+      }));
+    }
+    case "invalid_key":
+      return [{ path, message: issue.issues[0]?.message ?? issue.message }];
+    case "invalid_union":
+      return inBranch(schemaAt(schema, path), found, issue).map((problem) => ({
+        ...problem,
+        path: [...path, ...problem.path],
+      }));
+    default:
+      return [
+        { path, message: said(issue.message, found, "values" in issue ? issue.values.map(String) : []) },
+      ];
+  }
+}
+
+/** What is wrong with the alternative that was probably meant: the one most of whose keys are there. */
+function inBranch(
+  union: z.core.$ZodType | undefined,
+  value: unknown,
+  issue: z.core.$ZodIssueInvalidUnion,
+): DocumentProblem[] {
+  const branches = defOf(union).options ?? [];
+  const words = branches.flatMap((branch) => Object.keys(defOf(branch).entries ?? {}));
+  const written = isMap(value) ? Object.keys(value) : [];
+  const meant = branches
+    .map((branch, index) => ({ branch, issues: issue.errors[index] ?? [], keys: knownKeys(branch) }))
+    .map((option) => ({ ...option, shared: written.filter((key) => option.keys.includes(key)).length }))
+    .filter(({ shared, issues }) => shared > 0 && issues.length > 0)
+    .sort((a, b) => b.shared - a.shared || a.issues.length - b.issues.length)[0];
+  if (meant !== undefined) return toProblems(meant.branch, value, meant.issues);
+  if (Array.isArray(value)) {
+    const list = branches.findIndex((branch) => defOf(branch).type === "array");
+    const [branch, issues] = [branches[list], issue.errors[list]];
+    if (branch !== undefined && issues !== undefined) return toProblems(branch, value, issues);
+  }
+  return [
+    {
+      path: [],
+      message: said(issue.message, written[0] ?? value, [...words, ...branches.flatMap(knownKeys)]),
+    },
+  ];
+}
+
+function said(expected: string, found: unknown, known: readonly string[]): string {
+  if (found === undefined) return `missing; ${expected}`;
+  const shown = found === null || typeof found === "object" ? "" : `, not ${JSON.stringify(found)}`;
+  return `${expected}${shown}${suggestion(found, known)}`;
+}
+
+interface Definition {
+  type?: string;
+  shape?: Record<string, z.core.$ZodType>;
+  entries?: Record<string, string>;
+  options?: z.core.$ZodType[];
+  valueType?: z.core.$ZodType;
+  element?: z.core.$ZodType;
+  innerType?: z.core.$ZodType;
+}
+
+function defOf(schema: z.core.$ZodType | undefined): Definition {
+  const def = (schema?._zod.def ?? {}) as Definition;
+  return def.innerType === undefined ? def : defOf(def.innerType);
+}
+
+function schemaAt(schema: z.core.$ZodType, path: Path): z.core.$ZodType | undefined {
+  let at: z.core.$ZodType | undefined = schema;
+  for (const step of path) {
+    const def = defOf(at);
+    at = def.shape?.[String(step)] ?? def.valueType ?? def.element;
+  }
+  return at;
+}
+
+function knownKeys(schema: z.core.$ZodType | undefined): string[] {
+  return Object.keys(defOf(schema).shape ?? {});
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const step of path) at = isMap(at) ? at[String(step)] : undefined;
+  return at;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** Levenshtein's distance: insertions, deletions and replacements between two words. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

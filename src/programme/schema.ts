@@ -1,0 +1,188 @@
+// The shape of a programme document. What depends on more than one key is checked in checks.ts.
+import { Temporal } from "temporal-polyfill";
+import { z } from "zod";
+
+const WORDS = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+const KIND = /^[a-z][a-z0-9]*([._-][a-z0-9]+)*$/;
+
+const label = (expected: string) => z.string(expected).trim().min(1, expected).max(500, expected);
+const points = (meaning: string) => {
+  const expected = `expected ${meaning}: a whole number from 1 to 1000000`;
+  return z
+    .int(expected)
+    .min(1, expected)
+    .max(1_000_000, expected)
+    .meta({ description: `${meaning}.` });
+};
+const amount = (expected: string) => z.number(expected).max(1e12, expected);
+const span = (units: string, example: string) => {
+  const expected = `expected a span such as "${example}": a number of ${units.replaceAll("|", "s, ")}s`;
+  return z.string(expected).regex(new RegExp(`^[1-9]\\d{0,3} (${units})s?$`), expected);
+};
+
+const measure = z
+  .union(
+    [
+      z.enum(["count", "sum"]),
+      z.strictObject({ distinct: label("expected the name of an attribute") }),
+      z.strictObject({ periods: z.enum(["week", "month", "quarter"], "expected week, month or quarter") }),
+    ],
+    "expected count, sum, { distinct: <attribute> } or { periods: week | month | quarter }",
+  )
+  .meta({ description: "How the evidence is measured: what one unit is." });
+
+export const windowSchema = z
+  .union(
+    [
+      z.enum(["ever", "in-force"]),
+      z.strictObject({
+        season: z.union([z.string(), z.int()], "expected current or the key of a season"),
+      }),
+      z.strictObject({ last: span("day|week|month|quarter|year", "90 days") }),
+      z.strictObject({
+        previous: z.enum(["week", "month", "quarter", "year"], "expected week, month, quarter or year"),
+      }),
+      z.strictObject({ rolling: span("week|month|quarter", "12 months") }),
+    ],
+    "expected ever, in-force, { season: current }, { last: 90 days }, { previous: month } or { rolling: 12 months }",
+  )
+  .meta({ description: "When evidence counts, in the programme's time zone." });
+
+const atLeastText = "expected a number of units above 0";
+const atLeast = amount(atLeastText).positive(atLeastText);
+const moreThanText = "expected a number of units, 0 or more";
+const moreThan = amount(moreThanText).nonnegative(moreThanText);
+const tier = z.strictObject(
+  { "at-least": atLeast, points: points("points") },
+  "expected a tier: { at-least: <units>, points: <points> }",
+);
+
+export const awardSchema = z
+  .union(
+    [
+      z.strictObject({ points: points("points"), "at-least": atLeast }),
+      z.strictObject({ points: points("points"), "more-than": moreThan }),
+      z.strictObject({ each: points("points for each unit"), cap: points("the most points in all") }),
+      z.strictObject({
+        tiers: z.array(tier, "expected a list of tiers").min(1, "expected at least one tier"),
+      }),
+    ],
+    "expected { points, at-least }, { points, more-than }, { each, cap } or { tiers: [...] }",
+  )
+  .meta({ description: "The points that so many units award." });
+
+const valueText = "expected a value (text, number, true or false) or a list of values";
+const value = z.union([z.string(), z.number(), z.boolean()], valueText);
+
+const achievement = z.strictObject(
+  {
+    title: label("expected a title: some text").meta({ description: "What partners see it called." }),
+    hint: label("expected a hint: some text").meta({ description: "Shown while it is not reached." }),
+    evidence: z
+      .string("expected an evidence kind")
+      .meta({ description: "The kind of evidence that counts: a key of `evidence` above." }),
+    where: z
+      .record(
+        z.string(),
+        z.union([value, z.array(value).min(1, valueText)], valueText),
+        "expected attributes with values",
+      )
+      .optional()
+      .meta({
+        description:
+          "Only evidence with these attributes counts. Every attribute has to match; a list means any of.",
+      }),
+    measure,
+    window: windowSchema,
+    award: awardSchema,
+  },
+  "expected an achievement: title, hint, evidence, measure, window and award",
+);
+
+const dateText = "expected a date such as 2026-01-31";
+const date = z
+  .string(dateText)
+  .regex(/^\d{4}-\d{2}-\d{2}$/, { error: dateText, abort: true })
+  .refine(isDate, dateText);
+
+export const seasonSchema = z.strictObject(
+  {
+    from: date.meta({ description: "The first day." }),
+    to: date.meta({ description: "The day after the last one." }),
+  },
+  "expected a season: { from: <first day>, to: <day after the last> }",
+);
+
+const seasonKeyText = "expected a key of letters, digits and hyphens other than current";
+const kindText =
+  "expected a kind of lower-case letters, digits, dots, hyphens and underscores that begins with a letter";
+const keyText = "expected a key of lower-case letters, digits and hyphens that begins with a letter";
+const zoneText = "expected an IANA time zone such as Europe/Amsterdam";
+
+export const programmeSchema = z.strictObject(
+  {
+    programme: label("expected the programme's name").meta({ description: "The programme's name." }),
+    "time-zone": z
+      .string(zoneText)
+      .refine(isTimeZone, zoneText)
+      .meta({ description: "The IANA time zone in which days, months and seasons begin." }),
+    perfect: points("the points of a partner that has everything"),
+    seasons: z
+      .record(
+        z.string().regex(/^(?!current$)[A-Za-z0-9]+(-[A-Za-z0-9]+)*$/, seasonKeyText),
+        seasonSchema,
+        "expected seasons by their key",
+      )
+      .optional()
+      .meta({ description: "Named spans of days that windows may refer to. They may not overlap." }),
+    evidence: z
+      .record(
+        z.string().max(64, kindText).regex(KIND, kindText),
+        label("expected a label: some text"),
+        "expected the evidence kinds this programme knows, each with a label",
+      )
+      .meta({ description: "The evidence kinds this programme knows, each with its label." }),
+    achievements: z
+      .record(
+        z.string().max(64, keyText).regex(WORDS, keyText),
+        achievement,
+        "expected achievements by their key",
+      )
+      .refine((all) => Object.keys(all).length > 0, "expected at least one achievement")
+      .meta({
+        description:
+          "The rules, in the order in which partners see them. Their most points add up to `perfect`.",
+      }),
+  },
+  "expected a programme: programme, time-zone, perfect, evidence and achievements",
+);
+
+export type ProgrammeDocument = z.infer<typeof programmeSchema>;
+export type AchievementDocument = z.infer<typeof achievement>;
+
+/** The JSON Schema of a programme document, for editors. It is stored as docs/programme.schema.json. */
+export function programmeJsonSchema(): object {
+  return { title: "Standings programme", ...z.toJSONSchema(programmeSchema, { io: "input" }) };
+}
+
+/**
+ * Area/City or UTC only: to Postgres an abbreviation such as CET is a fixed offset without summer time, and the sign of
+ * +01:00 means west.
+ */
+function isTimeZone(name: string): boolean {
+  if (name !== "UTC" && !/^[A-Za-z_]+\//.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isDate(text: string): boolean {
+  try {
+    return Temporal.PlainDate.from(text).toString() === text;
+  } catch {
+    return false;
+  }
+}

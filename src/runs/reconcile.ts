@@ -1,0 +1,109 @@
+// A reconciliation: a complete listing of every source, then every stored score held against the evaluation and the cached
+// standings against Postgres. What differs is repaired by ordinary ledger lines and counted: the run's drift, target 0.
+import { sql } from "drizzle-orm";
+import { type Database, transaction } from "../../db/client.ts";
+import { markPendingWhere } from "../evidence/pending.ts";
+import type { ProgrammeVersions } from "../programme/versions.ts";
+import { scorePending } from "../scoring/score.ts";
+import { drifting, verify } from "../scoring/verify.ts";
+import { startSyncWithin } from "./sync.ts";
+
+/** Partners scored in one transaction while repairing. */
+const BATCH = 500;
+
+export interface ReconcileRequest {
+  sources: string[];
+  askedBy: string;
+  now: Date;
+}
+
+/**
+ * Begins a reconciliation with a complete sync of every source below it, in one transaction; or joins the one that is
+ * open, so that a schedule never piles them up.
+ */
+export async function startReconcile(
+  db: Database,
+  request: ReconcileRequest,
+): Promise<{ runId: number; joined: boolean }> {
+  return transaction(db, async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('reconcile', 0))`);
+    const [open] = await tx.execute<{ id: number }>(sql`
+      select id from runs where kind = 'reconcile' and state = 'running' order by id limit 1`);
+    if (open !== undefined) return { runId: open.id, joined: true };
+    const [run] = await tx.execute<{ id: number }>(sql`
+      insert into runs (kind, "full", asked_by, started_at)
+      values ('reconcile', true, ${request.askedBy}, ${request.now}) returning id`);
+    if (run === undefined) throw new Error("No run was made for the reconciliation.");
+    for (const source of [...request.sources].sort()) {
+      await startSyncWithin(tx, {
+        source,
+        full: true,
+        askedBy: request.askedBy,
+        parentId: run.id,
+        now: request.now,
+      });
+    }
+    return { runId: run.id, joined: false };
+  });
+}
+
+/** Open reconciliations whose syncs have all ended: they can be finished. */
+export async function readFinishableReconciles(db: Database): Promise<number[]> {
+  const rows = await db.execute<{ id: number }>(sql`
+    select id from runs where kind = 'reconcile' and state = 'running'
+      and not exists (select from runs as child where child.parent_id = runs.id and child.state = 'running')
+    order by id`);
+  return rows.map((row) => row.id);
+}
+
+/** The cached standings, as far as a reconciliation needs them. */
+export interface CachedStandings {
+  /** How many partners the cache shows otherwise than Postgres. */
+  compare(): Promise<number>;
+  rebuild(): Promise<void>;
+}
+
+/**
+ * Finishes a reconciliation: counts the drift, repairs it, and ends the run in the worst state of its syncs. Does nothing
+ * while a sync is still running. Twice is harmless: the second time the run has ended, and repaired scores do not drift.
+ */
+export async function finishReconcile(
+  db: Database,
+  programmes: ProgrammeVersions,
+  cached: CachedStandings,
+  options: { runId: number; now: () => Date },
+): Promise<{ drift: number } | undefined> {
+  if (!(await readFinishableReconciles(db)).includes(options.runId)) return undefined;
+  await drain(db, programmes, options.now);
+  const at = options.now();
+  const scores = await verify(db, programmes, at);
+  if (scores.drift > 0) {
+    await markPendingWhere(db, await drifting(db, programmes, at), {
+      cause: "reconcile",
+      runId: options.runId,
+      at,
+    });
+    await drain(db, programmes, options.now);
+  }
+  // Changes that wait for the rank job are not drift: the comparison leaves their partners out.
+  const drift = scores.drift + (await cached.compare());
+  await cached.rebuild();
+  await db.execute(sql`
+    update runs set finished_at = ${options.now()}, drift = ${drift}, state = children.state, reason = children.reason
+    from (
+      select case when count(*) filter (where state = 'held') > 0 then 'held'
+          when count(*) = count(*) filter (where state = 'complete') then 'complete'
+          when count(*) = count(*) filter (where state = 'failed') then 'failed' else 'partial' end as state,
+        string_agg(source || ' ' || state || coalesce(' (' || reason || ')', ''), '; ' order by source)
+          filter (where state <> 'complete') as reason
+      from runs where parent_id = ${options.runId}) as children
+    where id = ${options.runId} and runs.state = 'running'`);
+  return { drift };
+}
+
+async function drain(db: Database, programmes: ProgrammeVersions, now: () => Date): Promise<void> {
+  for (;;) {
+    const batch = await scorePending(db, programmes, { now: now(), limit: BATCH });
+    if (batch.claimed === 0) return;
+  }
+}

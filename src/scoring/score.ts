@@ -1,0 +1,139 @@
+// The only place that gives or takes points. It drains pending_partners: claim, evaluate, write what differs.
+//
+// Why a score is never computed from evidence that is older than its mark: the claim deletes the pending rows and holds
+// them until commit; whoever records evidence for a claimed partner waits at that row and marks it again afterwards. The
+// evaluation is a later statement than the claim, so it sees everything whose mark it has claimed (READ COMMITTED takes a
+// new snapshot for each statement). And as long as a partner is claimed, nobody else can claim it: one writer a partner.
+import { type SQL, sql } from "drizzle-orm";
+import { type Database, transaction } from "../../db/client.ts";
+import type { Scope } from "../programme/compile.ts";
+import type { ProgrammeVersions } from "../programme/versions.ts";
+import { differences, inScope } from "./differences.ts";
+import { repairSums } from "./repair.ts";
+
+export interface ScoreOutcome {
+  /** Partners that were pending and are not any more. 0: there was nothing to do. */
+  claimed: number;
+  /** Partners whose points changed. */
+  changed: number;
+  /** Ledger lines written. */
+  lines: number;
+}
+
+interface ScoreOptions {
+  now: Date;
+  /** At most so many partners in this batch. */
+  limit: number;
+  /** Only pending partners of this scope; everybody when absent. */
+  scope?: Scope;
+}
+
+interface Claim {
+  partner_id: number;
+  cause: string;
+  run_id: number | null;
+}
+
+/**
+ * Scores one batch of pending partners in one transaction. Running it twice, or twice at once, writes nothing twice: a
+ * partner is claimed by one transaction at a time, and ledger_award_key (partner, score version, achievement) refuses a
+ * second line. Nobody is claimed before a programme is published.
+ */
+export async function scorePending(
+  db: Database,
+  programmes: ProgrammeVersions,
+  options: ScoreOptions,
+): Promise<ScoreOutcome> {
+  return transaction(db, async (tx) => {
+    const claims = await claim(tx, options);
+    if (claims.length === 0) return { claimed: 0, changed: 0, lines: 0 };
+    const at = await evaluationInstant(tx, options.now);
+    const version = await programmes.inForce(tx, at);
+    if (version === undefined) throw new Error("No programme is published; publish one first.");
+    const ids = claims.map((row) => row.partner_id);
+    const [written] = await tx.execute<{ changed: number; lines: number }>(
+      write(differences(version.compiled, { partners: ids }, at), claims, { at, versionId: version.id }),
+    );
+    const repairing = claims.filter((row) => row.cause === "reconcile");
+    if (repairing.length > 0) {
+      await repairSums(
+        tx,
+        repairing.map((row) => row.partner_id),
+        { at, versionId: version.id, runId: repairing[0]?.run_id ?? null },
+      );
+    }
+    return { claimed: claims.length, changed: written?.changed ?? 0, lines: written?.lines ?? 0 };
+  });
+}
+
+async function claim(tx: Database, options: ScoreOptions): Promise<Claim[]> {
+  return tx.execute<Record<string, unknown> & Claim>(sql`
+    delete from pending_partners where partner_id in (
+      select partner_id from pending_partners
+      where ${inScope(options.scope ?? "all")} and exists (select from programme_versions)
+      order by partner_id limit ${options.limit} for update skip locked)
+    returning partner_id, cause, run_id`);
+}
+
+/**
+ * Now, but never before the clock's last tick: a worker whose own clock is behind would evaluate a partner as it was just
+ * before the instant for which the tick marked it.
+ */
+async function evaluationInstant(tx: Database, now: Date): Promise<Date> {
+  const [clock] = await tx.execute<{ ticked_at: Date }>(sql`select ticked_at from clock`);
+  return clock !== undefined && clock.ticked_at > now ? clock.ticked_at : now;
+}
+
+/**
+ * One statement for all effects of an evaluation. Every part reads the same snapshot and takes its figures from what
+ * another part returns, never from a table that part has written.
+ */
+function write(compared: SQL, claims: Claim[], context: { at: Date; versionId: number }): SQL {
+  const column = (type: string, values: (string | number | null)[]) =>
+    sql`${sql.param(values)}::${sql.raw(type)}[]`;
+  return sql`
+    with claimed as (
+      select * from unnest(${column(
+        "bigint",
+        claims.map((row) => row.partner_id),
+      )}, ${column(
+        "text",
+        claims.map((row) => row.cause),
+      )}, ${column(
+        "bigint",
+        claims.map((row) => row.run_id),
+      )}) as claimed (partner_id, cause, run_id)),
+    compared as materialized (${compared}),
+    held as (
+      insert into achievements_held (partner_id, achievement, units, points, since)
+      select partner_id, achievement, units, points, ${context.at}::timestamptz from compared where units <> 0
+      on conflict (partner_id, achievement) do update set units = excluded.units, points = excluded.points,
+        since = case when achievements_held.points = excluded.points then achievements_held.since else excluded.since end),
+    released as (
+      delete from achievements_held using compared
+      where achievements_held.partner_id = compared.partner_id and achievements_held.achievement = compared.achievement
+        and compared.units = 0),
+    deltas as (
+      select partner_id, achievement, (points - held_points)::int as delta from compared where points <> held_points),
+    scored as (
+      insert into scores (partner_id, points, reached_at, version)
+      select partner_id, sum(delta)::int, ${context.at}::timestamptz, 1 from deltas group by partner_id
+      on conflict (partner_id) do update set points = scores.points + excluded.points, version = scores.version + 1,
+        reached_at = case when excluded.points = 0 then scores.reached_at else excluded.reached_at end
+      returning partner_id, version),
+    lines as (
+      insert into ledger (partner_id, score_version, achievement, delta, cause, programme_version, run_id, at)
+      select deltas.partner_id, scored.version, deltas.achievement, deltas.delta, claimed.cause,
+        ${context.versionId}::bigint, claimed.run_id, ${context.at}::timestamptz
+      from deltas join scored using (partner_id) join claimed using (partner_id)
+      order by deltas.partner_id, deltas.achievement
+      returning run_id),
+    credited as (
+      update runs set awards = awards + caused.lines
+      from (select run_id, count(*)::int as lines from lines where run_id is not null group by run_id) as caused
+      where runs.id = caused.run_id),
+    marked as (
+      insert into pending_standings (partner_id) select partner_id from scored order by partner_id
+      on conflict (partner_id) do update set mark = gen_random_uuid())
+    select (select count(*)::int from scored) as changed, (select count(*)::int from lines) as lines`;
+}

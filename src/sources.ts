@@ -1,0 +1,162 @@
+// sources.yaml: the external systems, their schedules and their freshness targets.
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { sql } from "drizzle-orm";
+import { z } from "zod";
+import { type Database, transaction } from "../db/client.ts";
+import { connectors } from "./connectors/catalogue.ts";
+import type { Connector } from "./connectors/connector.ts";
+import { duration } from "./durations.ts";
+import { UsageError } from "./errors.ts";
+import { type DocumentProblem, parseYaml } from "./yaml.ts";
+
+export interface Source {
+  key: string;
+  connectorName: string;
+  connector: Connector;
+  settings: unknown;
+  everyMs: number;
+  /** Older evidence than this is shown as stale. */
+  freshWithinMs: number;
+  /** How many of its connections are pulled at the same time. */
+  concurrency: number;
+  /** At most so many pulls may begin in so many milliseconds. */
+  limit: { max: number; perMs: number } | undefined;
+}
+
+export interface SourcesFile {
+  file: string;
+  sources: Source[];
+  /** Hosts, host:port pairs or CIDR ranges that may be called although they are private. */
+  allowPrivate: string[];
+  reconcile: { pattern: string; timeZone: string };
+}
+
+const sourceSchema = z.strictObject({
+  connector: z.string(),
+  every: duration,
+  "fresh-within": duration.optional(),
+  concurrency: z.int("expected a whole number from 1 to 50").min(1).max(50).default(4),
+  limit: z.strictObject({ pulls: z.int().min(1), per: duration }).optional(),
+  settings: z.record(z.string(), z.unknown()).default({}),
+});
+
+const fileSchema = z.strictObject({
+  "allow-private": z.array(z.string()).default([]),
+  sources: z.record(
+    z.string().regex(/^[a-z][a-z0-9-]{0,40}$/, "expected a key of lower-case letters, digits and -"),
+    sourceSchema,
+  ),
+  reconcile: z
+    .strictObject({
+      at: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a local time such as "03:30"'),
+      "time-zone": z.string().refine(isTimeZone, 'expected a time zone such as "Europe/Amsterdam"'),
+    })
+    .default({ at: "03:30", "time-zone": "UTC" }),
+});
+
+/** Reads and checks a sources file. Throws a UsageError with file, line and what was expected. */
+export async function loadSources(file: string): Promise<SourcesFile> {
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw new UsageError(
+      `${file}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`,
+    );
+  });
+  return parseSources(text, file);
+}
+
+/** As `loadSources`, of a text. `file` names it in errors and anchors relative paths in settings. */
+export function parseSources(text: string, file: string): SourcesFile {
+  const { value, refuse } = parseYaml(text, file, fileSchema);
+  const problems: DocumentProblem[] = [];
+  const sources: Source[] = [];
+  for (const [key, source] of Object.entries(value.sources)) {
+    const path = ["sources", key];
+    const connector = Object.hasOwn(connectors, source.connector) ? connectors[source.connector] : undefined;
+    if (connector === undefined) {
+      const known = Object.keys(connectors).join(", ");
+      problems.push({ path: [...path, "connector"], message: `expected one of ${known}` });
+      continue;
+    }
+    const settings = connector.settings.safeParse(anchored(source.settings, file));
+    if (!settings.success) {
+      problems.push(
+        ...settings.error.issues.map((issue) => ({
+          path: [...path, "settings", ...issue.path],
+          message: issue.message,
+        })),
+      );
+      continue;
+    }
+    sources.push({
+      key,
+      connectorName: source.connector,
+      connector,
+      settings: settings.data,
+      everyMs: source.every,
+      freshWithinMs: source["fresh-within"] ?? 3 * source.every,
+      concurrency: source.concurrency,
+      limit: source.limit === undefined ? undefined : { max: source.limit.pulls, perMs: source.limit.per },
+    });
+  }
+  if (problems.length > 0) refuse(problems);
+  const [hour, minute] = value.reconcile.at.split(":").map(Number);
+  return {
+    file,
+    sources,
+    allowPrivate: value["allow-private"],
+    reconcile: {
+      pattern: `0 ${String(minute)} ${String(hour)} * * *`,
+      timeZone: value.reconcile["time-zone"],
+    },
+  };
+}
+
+/**
+ * Makes the database know the sources: one row each, and the connection `main` where a source has none and needs no
+ * account of its own. Any number of processes may do so at once: (key) and (source, key) are unique.
+ */
+export async function registerSources(db: Database, sources: Source[]): Promise<void> {
+  await transaction(db, async (tx) => {
+    for (const source of [...sources].sort((a, b) => a.key.localeCompare(b.key))) {
+      const digest = createHash("sha256").update(JSON.stringify(source.settings)).digest("hex").slice(0, 32);
+      // Other settings may list other facts: where the last pull stopped means nothing any more.
+      await tx.execute(sql`
+        with known as (select settings_digest from sources where key = ${source.key}),
+        put as (
+          insert into sources (key, connector, settings_digest) values (${source.key}, ${source.connectorName}, ${digest})
+          on conflict (key) do update set connector = excluded.connector, settings_digest = excluded.settings_digest
+            where (sources.connector, sources.settings_digest) is distinct from (excluded.connector, excluded.settings_digest)
+          returning key)
+        update connections set cursor = null, cursor_run = null
+        where source in (select key from put) and exists (select from known)`);
+      if (!needsAccounts(source)) {
+        await tx.execute(sql`
+          insert into connections (source, key)
+          select ${source.key}, 'main' where not exists (select from connections where source = ${source.key})
+          on conflict (source, key) do nothing`);
+      }
+    }
+  });
+}
+
+/** Copernica's tokens are of one account each, so it has no connection before one is imported. */
+export function needsAccounts(source: Source): boolean {
+  return source.connectorName === "copernica";
+}
+
+/** A relative `file` of the settings is relative to the sources file. */
+function anchored(settings: Record<string, unknown>, file: string): Record<string, unknown> {
+  const path = settings["file"];
+  return typeof path === "string" ? { ...settings, file: resolve(dirname(file), path) } : settings;
+}
+
+function isTimeZone(value: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: value });
+    return true;
+  } catch {
+    return false;
+  }
+}

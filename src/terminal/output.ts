@@ -1,0 +1,48 @@
+// Where a command's words go: the answer to standard output, what happens meanwhile to standard error.
+
+export interface Output {
+  /** A line of the answer. */
+  print(text: string): void;
+  /** A line about what goes on. */
+  note(text: string): void;
+  /** One line that replaces the previous one; on anything but a terminal it is printed now and then. */
+  progress(text: string): void;
+  /** Ends the line that is being replaced. */
+  endProgress(): void;
+}
+
+/** Between two progress lines in a log file or a pipe. */
+const PLAIN_EVERY_MS = 5000;
+
+export function openOutput(
+  stdout: NodeJS.WriteStream,
+  stderr: NodeJS.WriteStream,
+  now: () => number,
+): Output {
+  let live = false;
+  let lastPlainAt = now();
+  const endProgress = () => {
+    if (live) stderr.write("\r\u001b[2K");
+    live = false;
+  };
+  return {
+    print(text) {
+      endProgress();
+      stdout.write(`${text}\n`);
+    },
+    note(text) {
+      endProgress();
+      stderr.write(`${text}\n`);
+    },
+    progress(text) {
+      if (stderr.isTTY) {
+        live = true;
+        stderr.write(`\r\u001b[2K${text.slice(0, Math.max(20, stderr.columns - 1))}`);
+      } else if (now() - lastPlainAt >= PLAIN_EVERY_MS) {
+        lastPlainAt = now();
+        stderr.write(`${text}\n`);
+      }
+    },
+    endProgress,
+  };
+}

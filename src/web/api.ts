@@ -1,0 +1,147 @@
+// The JSON API: which routes there are, who answers them and who may ask. Reads only.
+//
+// One number everywhere. What is promised is equality under a version: two answers that show the same partner under the
+// same scoreVersion show the same points, and a partner's achievements add up to the points beside them.
+//   /api/standings       each standing carries the points and the version of one score, from the cache or from Postgres
+//   /api/partners/:slug  points, version, rank and achievements are one Postgres statement, so one snapshot
+// While the cache is some milliseconds behind, the two may show different points: then their versions differ, and the
+// higher one is the newer. A rank has no version (it depends on everybody else) and is as of the answer it is in.
+import { type Context, type Handler, Hono } from "hono";
+import { etag } from "hono/etag";
+import { HTTPException } from "hono/http-exception";
+import { secureHeaders } from "hono/secure-headers";
+import type { Logger } from "pino";
+import type { Database } from "../../db/client.ts";
+import type { ReadableStandings } from "../standings/reading.ts";
+import type { Standing } from "../standings/standings.ts";
+import { readHealth, type SourceFreshness } from "./health.ts";
+import { readPartner, type ShownProgramme, toPartnerPage } from "./partner.ts";
+
+/** Every route: the file its answer comes from, and who may ask. GET and HEAD; everything else is 405. */
+export const routes = {
+  "/healthz": { owner: "src/web/health.ts", access: "public" },
+  "/api/standings": { owner: "src/standings/reading.ts", access: "public" },
+  "/api/partners/:slug": { owner: "src/web/partner.ts", access: "public" },
+} as const;
+
+export interface ApiParts {
+  db: Database;
+  standings: ReadableStandings;
+  /** The programme in force, asked for at every request that shows it. */
+  programme: () => Promise<ShownProgramme>;
+  /** The configured sources: what /healthz watches. */
+  sources: SourceFreshness[];
+  now?: () => Date;
+  /** Gets what the answer of a failed request does not say. */
+  logger?: Logger | undefined;
+}
+
+const defaultLimit = 50;
+const mostStandings = 200;
+const highestOffset = 1_000_000_000;
+
+/** The application; {@link openWeb} serves it. Errors are JSON: `{ error: { code, message, parameter? } }`. */
+export function createApi({
+  db,
+  standings,
+  programme,
+  sources,
+  now = () => new Date(),
+  logger,
+}: ApiParts): Hono {
+  const handlers: Record<keyof typeof routes, Handler> = {
+    async "/healthz"(c) {
+      const health = await readHealth({ db, sources, cacheState: () => standings.cacheState(), now: now() });
+      c.header("Cache-Control", "no-store");
+      return c.json(health, health.healthy ? 200 : 503);
+    },
+
+    async "/api/standings"(c) {
+      const offset = readWholeNumber(c, "offset", { fallback: 0, least: 0, most: highestOffset });
+      const limit = readWholeNumber(c, "limit", { fallback: defaultLimit, least: 1, most: mostStandings });
+      const page = await standings.page({ offset, limit });
+      return c.json({ offset, limit, total: page.total, standings: page.standings.map(toShown) });
+    },
+
+    async "/api/partners/:slug"(c) {
+      const slug = c.req.param("slug") ?? "";
+      const partner = await readPartner(db, slug);
+      if (partner === undefined)
+        return refuse(c, 404, "not-found", "There is no such partner in the standings.");
+      if (partner.slug !== slug) return c.redirect(`/api/partners/${partner.slug}`, 308);
+      return c.json(toPartnerPage(partner, await programme()));
+    },
+  };
+
+  const app = new Hono();
+  // No CORS headers: other sites' scripts cannot read this. Strict-Transport-Security is for whoever terminates TLS.
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+      xFrameOptions: "DENY",
+      strictTransportSecurity: false,
+    }),
+  );
+  // The tag is a digest of the content. "no-cache" means: keep it, and ask whether it is still the same before use.
+  app.use("/api/*", etag());
+  app.use("/api/*", async (c, next) => {
+    await next();
+    c.header("Cache-Control", c.res.ok || c.res.status === 308 ? "no-cache" : "no-store");
+  });
+  for (const [path, handler] of Object.entries(handlers)) {
+    app.get(path, handler);
+    app.all(path, (c) => {
+      c.header("Allow", "GET, HEAD");
+      return refuse(
+        c,
+        405,
+        "method-not-allowed",
+        `${c.req.method} is not possible here: only GET and HEAD are.`,
+      );
+    });
+  }
+  app.notFound((c) => refuse(c, 404, "not-found", "There is nothing at this path."));
+  app.onError((error, c) => {
+    if (error instanceof HTTPException) return error.getResponse();
+    logger?.error({ err: error, method: c.req.method, path: c.req.path }, "A request failed.");
+    return refuse(c, 500, "internal", "Something went wrong on our side. It has been logged.");
+  });
+  return app;
+}
+
+/** Without the id: other systems know a partner by its slug. */
+function toShown({
+  rank,
+  slug,
+  name,
+  points,
+  scoreVersion,
+  reachedAt,
+}: Standing): Omit<Standing, "partnerId"> {
+  return { rank, slug, name, points, scoreVersion, reachedAt };
+}
+
+function refuse(
+  c: Context,
+  status: 400 | 404 | 405 | 500,
+  code: string,
+  message: string,
+  parameter?: string,
+): Response {
+  return c.json({ error: { code, message, ...(parameter !== undefined && { parameter }) } }, status);
+}
+
+/** A query parameter, given once at most. Ends the request with 400 and the parameter's name when it is anything else. */
+function readWholeNumber(
+  c: Context,
+  parameter: string,
+  { fallback, least, most }: { fallback: number; least: number; most: number },
+): number {
+  const given = c.req.queries(parameter);
+  if (given === undefined) return fallback;
+  const [value = ""] = given;
+  const number = given.length === 1 && /^\d{1,10}$/.test(value) ? Number(value) : undefined;
+  if (number !== undefined && number >= least && number <= most) return number;
+  const message = `${parameter} must be one whole number from ${least} to ${most}.`;
+  throw new HTTPException(400, { res: refuse(c, 400, "bad-parameter", message, parameter) });
+}

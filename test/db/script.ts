@@ -1,0 +1,50 @@
+// Runs a few lines of TypeScript in a process of their own, from the root of the project.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+export interface Script {
+  process: ChildProcess;
+  /** The next line it prints. */
+  line(): Promise<string>;
+  ended: Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>;
+}
+
+export function startScript(source: string, args: string[], env: NodeJS.ProcessEnv = process.env): Script {
+  const command = ["--import", "tsx", "--input-type=module", "--eval", source, "--", ...args];
+  const child = spawn(process.execPath, command, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  let read = 0;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const ended = once(child, "close").then(([code, signal]: [number | null, string | null]) => ({
+    code,
+    signal,
+    stdout,
+    stderr,
+  }));
+  const line = async (): Promise<string> => {
+    for (;;) {
+      const end = stdout.indexOf("\n", read);
+      if (end >= 0) {
+        const text = stdout.slice(read, end);
+        read = end + 1;
+        return text;
+      }
+      const over = await Promise.race([once(child.stdout, "data").then(() => false), ended.then(() => true)]);
+      if (over) throw new Error(`The script ended:\n${stderr}`);
+    }
+  };
+  return { process: child, line, ended };
+}
+
+export function runScript(source: string, args: string[], env?: NodeJS.ProcessEnv): Script["ended"] {
+  return startScript(source, args, env).ended;
+}

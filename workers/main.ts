@@ -1,0 +1,40 @@
+// A worker: handlers on every queue, a sweep every ten seconds, and schedules where they are wanted.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Context } from "../src/context.ts";
+import { openRuntime } from "./runtime.ts";
+import { registerSchedules, sweep } from "./sweep.ts";
+
+const SWEEP_MS = 10_000;
+/** Schedules are looked after once a minute, and whenever the queue was lost. */
+const SWEEPS_PER_REGISTRATION = 6;
+
+export interface Workers {
+  /** Drains: no new jobs, running ones finish (or are handed back), then nothing of this process is left in the queue. */
+  close(): Promise<void>;
+}
+
+/** `schedules`: whether this process keeps the schedules registered (a command that runs one sync does not). */
+export async function openWorkers(context: Context, options: { schedules: boolean }): Promise<Workers> {
+  const runtime = await openRuntime(context);
+  const stopping = new AbortController();
+  const sweeping = sweepUntil(stopping.signal, context, options.schedules);
+  return {
+    async close() {
+      stopping.abort();
+      await sweeping;
+      await runtime.close();
+    },
+  };
+}
+
+async function sweepUntil(signal: AbortSignal, context: Context, schedules: boolean): Promise<void> {
+  for (let round = 0; !signal.aborted; round += 1) {
+    try {
+      if (schedules && round % SWEEPS_PER_REGISTRATION === 0) await registerSchedules(context);
+      await sweep(context);
+    } catch (error) {
+      context.log.warn({ err: error }, "the sweep failed; the next one is in ten seconds");
+    }
+    await delay(SWEEP_MS, undefined, { signal }).catch(() => undefined);
+  }
+}

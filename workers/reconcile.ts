@@ -1,0 +1,33 @@
+// Begins a reconciliation, or finishes one whose syncs have ended. Twice is harmless: a second beginning joins the open
+// run, a second finishing finds it ended.
+import { finishReconcile, startReconcile } from "../src/runs/reconcile.ts";
+import { readOpenConnections } from "../src/runs/sync.ts";
+import { compareStandings, refreshStandings } from "../src/standings/refresh.ts";
+import type { Handler, Work } from "./handler.ts";
+
+export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) => {
+  if (runId === undefined) return begin(askedBy, work);
+  const finished = await finishReconcile(
+    work.db,
+    work.programmes,
+    {
+      async compare() {
+        return work.cache === undefined ? 0 : (await compareStandings(work.db, work.cache)).differing.length;
+      },
+      async rebuild() {
+        await refreshStandings(work.db, work.cache, { rebuild: work.cache !== undefined });
+      },
+    },
+    { runId, now: work.now },
+  );
+  return finished === undefined ? undefined : { run: runId, ...finished };
+};
+
+async function begin(askedBy: string, work: Work): Promise<Record<string, unknown>> {
+  const sources = work.sources.sources.map((source) => source.key);
+  const { runId, joined } = await startReconcile(work.db, { sources, askedBy, now: work.now() });
+  for (const connection of await readOpenConnections(work.db, { parentId: runId })) {
+    await work.queues.nudge("collect", connection);
+  }
+  return { run: runId, joined };
+}

@@ -1,0 +1,174 @@
+// Runs handlers: the only place that knows BullMQ's Worker. Child logger, time limit, error translation, back-off, drain.
+// Delivery is at least once (a lost lock, a killed process, and on Postgres even a deadlock at the very end of a job all
+// deliver it again), which is why every handler says why running twice is harmless.
+import { DelayedError, type Job, UnrecoverableError, type Worker } from "bullmq";
+import type { Context } from "../src/context.ts";
+import {
+  collectQueue,
+  type JobName,
+  type JobPayload,
+  jobPayloads,
+  jobRules,
+  payloadOf,
+  queueNames,
+  workerClasses,
+  workerConnection,
+} from "../src/jobs.ts";
+import { clock } from "./clock.ts";
+import { collect } from "./collect.ts";
+import type { Failure, Handler } from "./handler.ts";
+import { rank } from "./rank.ts";
+import { reconcile } from "./reconcile.ts";
+import { rescore } from "./rescore.ts";
+import { decideRetry } from "./retry.ts";
+import { score } from "./score.ts";
+import { sync } from "./sync.ts";
+
+/** A handler for every job of the catalogue, or it does not compile. */
+const handlers: { [Name in JobName]: Handler<Name> } = {
+  clock,
+  collect,
+  rank,
+  reconcile,
+  rescore,
+  score,
+  sync,
+};
+
+/** How long running jobs may go on once the process was asked to stop; then their signal aborts. */
+const DRAIN_MS = 10_000;
+
+/** Carries the delay the retry decision chose to BullMQ's back-off, which computes none of its own. */
+class RetryError extends Error {
+  override readonly name = "RetryError";
+  readonly delayMs: number;
+  constructor(message: string, delayMs: number) {
+    super(message);
+    this.delayMs = delayMs;
+  }
+}
+
+export interface Runtime {
+  /** Takes no more jobs, lets those running finish for a while, then aborts them: they are taken up again elsewhere. */
+  close(): Promise<void>;
+}
+
+export async function openRuntime(context: Context): Promise<Runtime> {
+  const stopping = new AbortController();
+  const backend = context.queues.backend;
+  const keys = context.sources.sources.map((source) => source.key);
+  const concurrencies = new Map<string, number>(queueNames(keys).map((name) => [name, 1]));
+  for (const source of context.sources.sources)
+    concurrencies.set(collectQueue(source.key), source.concurrency);
+  concurrencies.set("control", jobRules.sync.concurrency);
+
+  const connections = [...concurrencies].map(() => workerConnection(backend));
+  const workers = [...concurrencies].map(([queue, concurrency], index): Worker => {
+    const WorkerClass = workerClasses[backend.kind] as unknown as typeof Worker;
+    const source = context.sources.sources.find((candidate) => collectQueue(candidate.key) === queue);
+    const worker = new WorkerClass(
+      queue,
+      (job: Job, token?: string, signal?: AbortSignal) =>
+        perform(context, job, token, signal, stopping.signal),
+      {
+        connection: connections[index] as never,
+        prefix: backend.prefix,
+        concurrency,
+        lockDuration: 30_000,
+        stalledInterval: 15_000,
+        // A job that is delivered again is no poison here: the run's own attempts end it.
+        maxStalledCount: 10,
+        ...(source?.limit === undefined
+          ? {}
+          : { limiter: { max: source.limit.max, duration: source.limit.perMs } }),
+        settings: {
+          backoffStrategy: (_made, _type, error) => (error instanceof RetryError ? error.delayMs : 2000),
+        },
+      },
+    );
+    worker.on("error", (error) => {
+      context.log.warn({ err: error, queue }, "worker error");
+    });
+    worker.on("lockRenewalFailed", (jobIds: string[]) => {
+      for (const id of jobIds) worker.cancelJob(id, "its lock was lost");
+    });
+    return worker;
+  });
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+  return {
+    async close() {
+      const deadline = setTimeout(() => {
+        stopping.abort(new Error("the process is stopping"));
+      }, DRAIN_MS);
+      await Promise.all(workers.map((worker) => worker.close()));
+      clearTimeout(deadline);
+      for (const connection of connections) if ("disconnect" in connection) connection.disconnect();
+    },
+  };
+}
+
+async function perform(
+  context: Context,
+  job: Job,
+  token: string | undefined,
+  cancelled: AbortSignal | undefined,
+  stopping: AbortSignal,
+): Promise<void> {
+  if (!Object.hasOwn(handlers, job.name)) throw new UnrecoverableError(`There is no job ${job.name}.`);
+  const name = job.name as JobName;
+  const log = context.log.child({ job: name, ...(job.data as object) });
+  const limit = AbortSignal.timeout(jobRules[name].timeoutMs);
+  const signal = AbortSignal.any([limit, stopping, ...(cancelled === undefined ? [] : [cancelled])]);
+  const writers: ((failure: Failure) => Promise<void>)[] = [];
+  const startedAt = performance.now();
+  try {
+    const handler = handlers[name] as Handler<JobName>;
+    const outcome = await handler(payload(name, job), {
+      ...context,
+      log,
+      signal,
+      onFailure: (write) => writers.push(write),
+    });
+    const ms = Math.round(performance.now() - startedAt);
+    if (outcome !== undefined) log.info({ ...outcome, ms }, "done");
+  } catch (error) {
+    const decision = stopping.aborted
+      ? ({ action: "wait", delayMs: 1000 } as const)
+      : decideRetry(error, {
+          attempt: job.attemptsMade + 1,
+          attempts: job.opts.attempts ?? 1,
+          started: job.attemptsStarted,
+          random: Math.random(),
+        });
+    for (const write of writers) await write({ error, decision });
+    log.warn({ err: error, decision }, "failed");
+    const message = storable(error);
+    if (decision.action === "give-up") throw new UnrecoverableError(message);
+    if (decision.action === "retry") throw new RetryError(message, decision.delayMs);
+    if (decision.action === "wait") {
+      await job.moveToDelayed(Date.now() + decision.delayMs, token);
+      throw new DelayedError(message);
+    }
+    await resumeLater(context, name, job, decision.delayMs);
+  }
+}
+
+function payload<Name extends JobName>(name: Name, job: Job): JobPayload<Name> {
+  const checked = jobPayloads[name].safeParse(job.data);
+  if (!checked.success)
+    throw new UnrecoverableError(`The payload of ${name} is not what the catalogue says.`);
+  return payloadOf(name, job);
+}
+
+/** A source that asked for a long wait gets a run of its own when the wait is over, if its schedule brings none before. */
+async function resumeLater(context: Context, name: JobName, job: Job, delayMs: number): Promise<void> {
+  if (name !== "collect") return;
+  const { source } = payload("collect", job);
+  await context.queues.nudge("sync", { source, full: false, askedBy: "after a wait" }, { delayMs });
+}
+
+/** Postgres stores no NUL and no half surrogate; a message with one would leave its job active for ever. */
+function storable(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replaceAll("\u0000", "").toWellFormed().slice(0, 1000);
+}

@@ -1,0 +1,50 @@
+// What makes a lost nudge harmless: every to-do list is in Postgres, and each process looks at all of them now and then.
+// It also keeps the schedules registered, so that an emptied Redis is as good as new after one sweep.
+import { sql } from "drizzle-orm";
+import type { Context } from "../src/context.ts";
+import { readFinishableReconciles } from "../src/runs/reconcile.ts";
+import { readOpenRanges } from "../src/runs/rescore.ts";
+import { readForgottenConnections } from "../src/runs/sync.ts";
+
+/** Nudges everything that waits. Nudging what is queued already is one deduplicated call. */
+export async function sweep(context: Context): Promise<void> {
+  const { db, queues } = context;
+  const [waiting] = await db.execute<{ partners: boolean; standings: boolean }>(sql`
+    select exists (select from pending_partners) as partners, exists (select from pending_standings) as standings`);
+  if (waiting?.partners === true) await queues.nudge("score", {});
+  if (waiting?.standings === true || (await isCacheMissing(context))) await queues.nudge("rank", {});
+  for (const connection of await readForgottenConnections(db, context.now())) {
+    await queues.nudge("collect", connection);
+  }
+  for (const range of await readOpenRanges(db)) await queues.nudge("rescore", range);
+  for (const runId of await readFinishableReconciles(db)) {
+    await queues.nudge("reconcile", { askedBy: "sweep", runId });
+  }
+}
+
+async function isCacheMissing(context: Context): Promise<boolean> {
+  return context.cache !== undefined && (await context.standings.cacheState()) === "not built";
+}
+
+/** Registers the schedules of this configuration and removes those of sources that are gone. */
+export async function registerSchedules(context: Context): Promise<void> {
+  const { queues, sources } = context;
+  await queues.schedule({ id: "clock", repeat: { every: 60_000 } }, "clock", {});
+  await queues.schedule(
+    { id: "reconcile", repeat: { pattern: sources.reconcile.pattern, tz: sources.reconcile.timeZone } },
+    "reconcile",
+    { askedBy: "schedule" },
+  );
+  for (const source of sources.sources) {
+    await queues.schedule({ id: `sync-${source.key}`, repeat: { every: source.everyMs } }, "sync", {
+      source: source.key,
+      full: false,
+      askedBy: "schedule",
+    });
+  }
+  await queues.keepSchedules([
+    "clock",
+    "reconcile",
+    ...sources.sources.map((source) => `sync-${source.key}`),
+  ]);
+}
