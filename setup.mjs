@@ -24,7 +24,9 @@ function link() {
 }
 
 function install() {
-  const lock = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const lock = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   console.error("Installing the packages that package-lock.json names (once; about half a minute) …");
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
@@ -41,13 +43,21 @@ function install() {
   console.error("Installed.");
 }
 
-/** Compiles to `dist/` with what the compiler does not copy: the SQL of the migrations. */
+/** Compiles to `dist/` with what the compiler does not copy: the SQL of the migrations, and the example's lists and rules. */
 function build() {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   const tsc = join(modules, "typescript", "bin", "tsc");
-  const done = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+  const done = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (done.status !== 0) process.exit(1);
-  cpSync(join(root, "db", "migrations"), join(root, "dist", "db", "migrations"), { recursive: true });
+  for (const folder of ["db/migrations", "examples"]) {
+    cpSync(join(root, folder), join(root, "dist", folder), {
+      recursive: true,
+      filter: (path) => !path.endsWith(".ts"),
+    });
+  }
 }
 
 if (Number(process.versions.node.split(".")[0]) < 20) {

@@ -17,5 +17,5 @@ if (inClone) {
 const at = (path) => new URL(inClone ? `./${path}.ts` : `./dist/${path}.js`, import.meta.url).href;
 const { runCommand } = await import(at("src/cli"));
 const { openWorkers } = await import(at("workers/main"));
-const { openSandbox } = await import(at("examples/copernica/sandbox"));
-await runCommand(process.argv.slice(2), { openWorkers, openSandbox });
+const { joinOrOpenSandbox } = await import(at("examples/copernica/sandbox"));
+await runCommand(process.argv.slice(2), { openWorkers, openSandbox: joinOrOpenSandbox });

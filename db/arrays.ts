@@ -11,9 +11,9 @@ function writeElement(value: unknown): string {
   if (value === null || value === undefined) return "NULL";
   if (Array.isArray(value)) return writeArray(value);
   if (value instanceof Date) return quote(value.toISOString());
+  if (typeof value === "bigint") return String(value);
   if (value instanceof Uint8Array) return quote(`\\x${Buffer.from(value).toString("hex")}`);
-  if (typeof value === "object") return quote(JSON.stringify(value));
-  return quote(String(value as string | number | boolean | bigint));
+  return quote(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 const quote = (text: string) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`;

@@ -70,7 +70,7 @@ export function prepareBinaries(
   const copy = join(cache, `postgres-${version}`);
   if (!existsSync(copy)) {
     log(`Copying the programs of Postgres to ${copy}, because they cannot be run from ${native}.`);
-    mkdirSync(cache, { recursive: true, mode: 0o755 });
+    makePassable(cache);
     const staging = mkdtempSync(`${copy}.new-`);
     cpSync(native, staging, { recursive: true, verbatimSymlinks: true });
     openUp(staging);
@@ -131,6 +131,14 @@ function completeLinks(native: string): boolean {
     }
   }
   return true;
+}
+
+/** Makes a folder that everybody may pass, under whatever umask; its parent exists or is made alike. */
+export function makePassable(folder: string): void {
+  if (existsSync(folder)) return;
+  makePassable(dirname(folder));
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o755);
 }
 
 /** Readable and runnable by everybody, whatever umask npm ran under. */

@@ -6,10 +6,10 @@
 // holds no lock, so the server it leaves behind is simply joined by the next, and stopped by it.
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import postgres from "postgres";
-import { type Account, canReach, prepareBinaries, readAccount } from "./embedded-binaries.ts";
+import { type Account, canReach, makePassable, prepareBinaries, readAccount } from "./embedded-binaries.ts";
 import {
   bury,
   findFreePort,
@@ -163,6 +163,7 @@ async function openKeeper(
   let attending = false;
   const keeper = postgres(toUrl(password, port, "postgres"), {
     max: 1,
+    fetch_types: false,
     idle_timeout: 0,
     max_lifetime: null,
     connect_timeout: 10,
@@ -207,13 +208,13 @@ function prepareServer(home: string, log: (line: string) => void): Server {
   const known = existsSync(marker) ? readFileSync(marker, "utf8").trim() : undefined;
   const account = readAccount(known ?? beside);
   const data = known ?? choosePlace(home, beside, account);
+  const bin = prepareBinaries(account, account === undefined ? home : "/var/cache/standings", log);
   if (data !== beside && known === undefined) {
     log(`Postgres does not run as root and its account cannot reach ${home}: the data is kept in ${data}.`);
-    mkdirSync(join(data, ".."), { recursive: true, mode: 0o755 });
+    makePassable(dirname(data));
     writeFileSync(marker, `${data}\n`);
   }
-  const cache = account === undefined ? home : "/var/cache/standings";
-  return { data, bin: prepareBinaries(account, cache, log), account, user: USER };
+  return { data, bin, account, user: USER };
 }
 
 function choosePlace(home: string, beside: string, account: Account | undefined): string {

@@ -9,7 +9,9 @@
 //   closed stays closed, and its idle time and age are looked at only while nobody has it.
 // - After an error in the middle of a result the next result begins with holes. They are removed, and the number of rows
 //   is held against what Postgres says it sent.
-// - COPY can hang or never fail: it is never used. `fetch_types: false` breaks array parameters: it is never passed.
+// - Its look at pg_type after connecting rejects unhandled when the connection breaks just then, which ends the process. So
+//   fetch_types is off and arrays are read and written by us. (reserve() would hang without it: one more reason.)
+// - COPY can hang or never fail: it is never used.
 import postgres from "postgres";
 import { toParameter, valueTypes } from "./values.ts";
 
@@ -66,6 +68,7 @@ function openWire(url: string, options: PoolOptions): OpenWire {
     max_pipeline: 0,
     // Unnamed statements: planned for their parameters each time, and at home behind a pooler.
     prepare: false,
+    fetch_types: true,
     idle_timeout: 0,
     max_lifetime: 0,
     connect_timeout: 10,
@@ -91,11 +94,10 @@ function openWire(url: string, options: PoolOptions): OpenWire {
     run: async (query, params, shape = "rows") => {
       if (lost)
         throw Object.assign(new Error("The connection to Postgres was lost"), { code: "CONNECTION_CLOSED" });
-      const pending = client.unsafe(query, params.map(toParameter) as never[]);
-      const result: Result | Result[] = (await (shape === "values" ? pending.values() : pending)) as never;
-      // Several statements in one text: several results.
-      if (!("count" in result)) return result.map(repaired) as unknown as Result;
-      return repaired(result);
+      const pending = client.unsafe(query, params.map(toParameter));
+      const result: Result = (await (shape === "values" ? pending.values() : pending)) as never;
+      // Several statements in one text: an array of results.
+      return "count" in result ? repaired(result) : ((result as Result[]).map(repaired) as never);
     },
   };
 }

@@ -119,16 +119,19 @@ export interface Queues {
   backend: QueueBackend;
   /**
    * Nudges. Never throws because of the queue: what is not enqueued now is found by the next sweep; a failure is logged.
-   * Throws when the payload is not the job's (a mistake in the code).
+   * Throws when the payload is not the job's (a mistake in the code). `epoch` sets the nudge apart from earlier ones of the
+   * same work: a job that died with its worker stays active for half a minute, and must not keep its successor out.
    */
   nudge<Name extends JobName>(
     name: Name,
     payload: JobPayload<Name>,
-    options?: { delayMs?: number },
+    options?: { delayMs?: number; epoch?: number },
   ): Promise<void>;
   /** Registers a schedule; any number of processes may, again and again. Throws when the queue is out of reach. */
   schedule<Name extends JobName>(schedule: Schedule, name: Name, payload: JobPayload<Name>): Promise<void>;
-  /** Removes schedules of the control queue that are not in the list (a source that is gone). */
+  /** The ids of the registered schedules. */
+  schedules(): Promise<string[]>;
+  /** Removes schedules that are not in the list (a source that is gone). */
   keepSchedules(ids: string[]): Promise<void>;
   /** Throws when the queue is out of reach. */
   ping(): Promise<void>;
@@ -228,7 +231,7 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
       const queue = queueOf(jobRules[name].queue(data));
       try {
         await queue.add(name, data, {
-          ...jobOptions(name, data),
+          ...jobOptions(name, data, options?.epoch),
           ...(options?.delayMs === undefined ? {} : { delay: Math.ceil(options.delayMs) }),
         });
         lastComplaint = "";
@@ -243,10 +246,12 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
         queueOf("control").upsertJobScheduler(schedule.id, schedule.repeat, { name, data, opts: options }),
       );
     },
+    async schedules() {
+      return (await queueOf("control").getJobSchedulers()).map((scheduler) => scheduler.key);
+    },
     async keepSchedules(ids) {
-      const control = queueOf("control");
-      for (const scheduler of await control.getJobSchedulers()) {
-        if (!ids.includes(scheduler.key)) await control.removeJobScheduler(scheduler.key);
+      for (const scheduler of await queueOf("control").getJobSchedulers()) {
+        if (!ids.includes(scheduler.key)) await queueOf("control").removeJobScheduler(scheduler.key);
       }
     },
     async ping() {
@@ -264,12 +269,13 @@ export async function closeQueueBackend(backend: QueueBackend): Promise<void> {
   if (backend.kind === "postgres") await backend.pool.end();
 }
 
-function jobOptions<Name extends JobName>(name: Name, payload: JobPayload<Name>) {
+function jobOptions<Name extends JobName>(name: Name, payload: JobPayload<Name>, epoch = 0) {
   const rules: JobRules<Name> = jobRules[name];
+  const { id, ...deduplication } = rules.deduplication(payload);
   return {
     attempts: rules.attempts,
     backoff: { type: "custom" },
-    deduplication: rules.deduplication(payload),
+    deduplication: { ...deduplication, id: `${id}-${epoch}` },
   };
 }
 

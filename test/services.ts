@@ -1,7 +1,7 @@
 // The real servers of the suite, started once for all files: a Postgres with a migrated template, and a Redis.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { openDatabase } from "../db/client.ts";
 import { openEmbedded } from "../db/embedded.ts";
-import { findFreePort } from "../db/embedded-server.ts";
+import { findFreePort, readPostmaster } from "../db/embedded-server.ts";
 import { migrate } from "../db/migrate.ts";
 
 declare module "vitest" {
@@ -47,7 +47,8 @@ export default async function setup(project: TestProject): Promise<Close> {
 }
 
 async function startPostgres(closers: Close[]): Promise<string> {
-  const home = mkdtempSync(join(tmpdir(), "standings-test-"));
+  await sweep();
+  const home = mkdtempSync(`${join(tmpdir(), PREFIX)}${process.pid}-`);
   // As root Postgres runs as somebody else, who must be able to enter.
   chmodSync(home, 0o755);
   closers.push(() => rm(home, { recursive: true, force: true }));
@@ -57,6 +58,27 @@ async function startPostgres(closers: Close[]): Promise<string> {
   });
   closers.push(close);
   return url;
+}
+
+const PREFIX = "standings-test-";
+
+/** Stops the servers of runs that were killed: a Postgres outlives the process that started it. */
+async function sweep(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
+    const pid = Number(name.slice(PREFIX.length).split("-")[0]);
+    if (!(pid > 0) || isAlive(pid)) continue;
+    const home = join(tmpdir(), name);
+    if (readPostmaster(join(home, "postgres")) !== undefined) await (await openEmbedded(home)).close();
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 async function createTemplate(databaseUrl: string, name: string, closers: Close[]): Promise<void> {

@@ -2,14 +2,14 @@
 // page that is recorded again changes nothing.
 import { SourceError } from "../src/errors.ts";
 import { dropListing, finishListing, restartListing } from "../src/evidence/absence.ts";
-import { type Lease, LeaseLostError, recordPage } from "../src/evidence/record.ts";
+import { keepLease, type Lease, LeaseLostError, recordPage } from "../src/evidence/record.ts";
 import { openPull } from "../src/runs/pull.ts";
 import { readFinishableReconciles } from "../src/runs/reconcile.ts";
 import { claimCollection, type Settlement, settleCollection } from "../src/runs/sync.ts";
 import type { Failure, Handler, Work } from "./handler.ts";
 
-/** How long a silent worker keeps a connection. Every page extends it; a page is fetched in less than this. */
-const LEASE_MS = 60_000;
+/** How long a worker that has died keeps a connection. One that lives extends it with every page, and a third of it apart. */
+const LEASE_MS = 15_000;
 
 export const collect: Handler<"collect"> = async ({ runId, connectionId }, work) => {
   const { db, now } = work;
@@ -22,6 +22,7 @@ export const collect: Handler<"collect"> = async ({ runId, connectionId }, work)
     await nudgeReconciles(work);
   });
 
+  using _ = heartbeat(work, lease);
   const { listing, pages } = openPull(work, collection);
   const counts = { seen: 0, added: 0, changed: 0, absent: 0 };
   for await (const page of pages) {
@@ -37,6 +38,20 @@ export const collect: Handler<"collect"> = async ({ runId, connectionId }, work)
   await nudgeReconciles(work);
   return { connection: collection.key, ended: settlement.state, ...counts };
 };
+
+/** Extends the lease until it is disposed of. */
+function heartbeat(work: Work, lease: Lease): Disposable {
+  const timer = setInterval(() => {
+    keepLease(work.db, lease, work.now()).catch((error: unknown) => {
+      work.log.debug({ err: error }, "the lease was not extended");
+    });
+  }, LEASE_MS / 3);
+  return {
+    [Symbol.dispose]() {
+      clearInterval(timer);
+    },
+  };
+}
 
 async function concludeListing(work: Work, lease: Lease, counts: { absent: number }): Promise<Settlement> {
   const end = await finishListing(work.db, lease, work.now());

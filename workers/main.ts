@@ -1,10 +1,10 @@
 // A worker: handlers on every queue, a sweep every ten seconds, and schedules where they are wanted.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "../src/context.ts";
+import type { Backoff } from "./retry.ts";
 import { openRuntime } from "./runtime.ts";
-import { registerSchedules, sweep } from "./sweep.ts";
+import { registerSchedules, SWEEP_MS, sweep } from "./sweep.ts";
 
-const SWEEP_MS = 10_000;
 /** Schedules are looked after once a minute, and whenever the queue was lost. */
 const SWEEPS_PER_REGISTRATION = 6;
 
@@ -13,9 +13,15 @@ export interface Workers {
   close(): Promise<void>;
 }
 
-/** `schedules`: whether this process keeps the schedules registered (a command that runs one sync does not). */
-export async function openWorkers(context: Context, options: { schedules: boolean }): Promise<Workers> {
-  const runtime = await openRuntime(context);
+/**
+ * `schedules`: whether this process keeps the schedules registered (a command that runs one sync does not).
+ * `backoff`: how patient retries are.
+ */
+export async function openWorkers(
+  context: Context,
+  options: { schedules: boolean; backoff?: Backoff },
+): Promise<Workers> {
+  const runtime = await openRuntime(context, options.backoff);
   const stopping = new AbortController();
   const sweeping = sweepUntil(stopping.signal, context, options.schedules);
   return {

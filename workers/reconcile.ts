@@ -26,8 +26,8 @@ export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) 
 async function begin(askedBy: string, work: Work): Promise<Record<string, unknown>> {
   const sources = work.sources.sources.map((source) => source.key);
   const { runId, joined } = await startReconcile(work.db, { sources, askedBy, now: work.now() });
-  for (const connection of await readOpenConnections(work.db, { parentId: runId })) {
-    await work.queues.nudge("collect", connection);
+  for (const { connection, attempts } of await readOpenConnections(work.db, { parentId: runId })) {
+    await work.queues.nudge("collect", connection, { epoch: attempts });
   }
   return { run: runId, joined };
 }

@@ -15,8 +15,13 @@ export type RetryDecision =
   | { action: "put-off"; delayMs: number }
   | { action: "give-up" };
 
-const FIRST_MS = 2000;
-const MOST_MS = 300_000;
+/** The first delay, and the longest. */
+export interface Backoff {
+  firstMs: number;
+  mostMs: number;
+}
+
+export const BACKOFF: Backoff = { firstMs: 2000, mostMs: 300_000 };
 /** A longer Retry-After than this ends the attempt instead of keeping a run open. */
 const LONGEST_WAIT_MS = 60_000;
 /** So often a source may ask to wait before it counts as a failure. */
@@ -30,9 +35,11 @@ interface Attempt {
   started: number;
   /** 0 up to 1. */
   random: number;
+  backoff: Backoff;
 }
 
-export function decideRetry(error: unknown, { attempt, attempts, started, random }: Attempt): RetryDecision {
+export function decideRetry(error: unknown, failed: Attempt): RetryDecision {
+  const { attempt, attempts, started, random, backoff } = failed;
   if (error instanceof SourceError) {
     if (error.retryAfterMs !== undefined && (error.class === "quota" || error.class === "transient")) {
       const delayMs = Math.ceil(Math.max(1000, error.retryAfterMs));
@@ -43,6 +50,6 @@ export function decideRetry(error: unknown, { attempt, attempts, started, random
       return { action: "give-up" };
   }
   if (attempt >= attempts) return { action: "give-up" };
-  const full = Math.min(MOST_MS, FIRST_MS * 2 ** (attempt - 1));
+  const full = Math.min(backoff.mostMs, backoff.firstMs * 2 ** (attempt - 1));
   return { action: "retry", delayMs: Math.max(1000, Math.ceil(full * (0.5 + random / 2))) };
 }

@@ -20,7 +20,7 @@ import type { Failure, Handler } from "./handler.ts";
 import { rank } from "./rank.ts";
 import { reconcile } from "./reconcile.ts";
 import { rescore } from "./rescore.ts";
-import { decideRetry } from "./retry.ts";
+import { BACKOFF, type Backoff, decideRetry } from "./retry.ts";
 import { score } from "./score.ts";
 import { sync } from "./sync.ts";
 
@@ -53,7 +53,7 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-export async function openRuntime(context: Context): Promise<Runtime> {
+export async function openRuntime(context: Context, backoff: Backoff = BACKOFF): Promise<Runtime> {
   const stopping = new AbortController();
   const backend = context.queues.backend;
   const keys = context.sources.sources.map((source) => source.key);
@@ -69,7 +69,7 @@ export async function openRuntime(context: Context): Promise<Runtime> {
     const worker = new WorkerClass(
       queue,
       (job: Job, token?: string, signal?: AbortSignal) =>
-        perform(context, job, token, signal, stopping.signal),
+        perform(context, backoff, job, token, signal, stopping.signal),
       {
         connection: connections[index] as never,
         prefix: backend.prefix,
@@ -109,6 +109,7 @@ export async function openRuntime(context: Context): Promise<Runtime> {
 
 async function perform(
   context: Context,
+  backoff: Backoff,
   job: Job,
   token: string | undefined,
   cancelled: AbortSignal | undefined,
@@ -139,6 +140,7 @@ async function perform(
           attempts: job.opts.attempts ?? 1,
           started: job.attemptsStarted,
           random: Math.random(),
+          backoff,
         });
     for (const write of writers) await write({ error, decision });
     log.warn({ err: error, decision }, "failed");

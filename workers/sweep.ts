@@ -6,15 +6,22 @@ import { readFinishableReconciles } from "../src/runs/reconcile.ts";
 import { readOpenRanges } from "../src/runs/rescore.ts";
 import { readForgottenConnections } from "../src/runs/sync.ts";
 
+/** Between two sweeps of a process: what a lost nudge costs at the most. */
+export const SWEEP_MS = 10_000;
+
 /** Nudges everything that waits. Nudging what is queued already is one deduplicated call. */
 export async function sweep(context: Context): Promise<void> {
   const { db, queues } = context;
   const [waiting] = await db.execute<{ partners: boolean; standings: boolean }>(sql`
     select exists (select from pending_partners) as partners, exists (select from pending_standings) as standings`);
-  if (waiting?.partners === true) await queues.nudge("score", {});
-  if (waiting?.standings === true || (await isCacheMissing(context))) await queues.nudge("rank", {});
-  for (const connection of await readForgottenConnections(db, context.now())) {
-    await queues.nudge("collect", connection);
+  // Whoever drains these lists may have died at it: every sweep has an epoch of its own.
+  const epoch = Math.floor(context.now().getTime() / SWEEP_MS);
+  if (waiting?.partners === true) await queues.nudge("score", {}, { epoch });
+  if (waiting?.standings === true || (await isCacheMissing(context))) {
+    await queues.nudge("rank", {}, { epoch });
+  }
+  for (const { connection, attempts } of await readForgottenConnections(db, context.now())) {
+    await queues.nudge("collect", connection, { epoch: attempts });
   }
   for (const range of await readOpenRanges(db)) await queues.nudge("rescore", range);
   for (const runId of await readFinishableReconciles(db)) {

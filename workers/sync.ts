@@ -5,6 +5,7 @@ import type { Handler } from "./handler.ts";
 export const sync: Handler<"sync"> = async ({ source, full, askedBy }, work) => {
   const { runId, joined } = await startSync(work.db, { source, full, askedBy, now: work.now() });
   const open = await readOpenConnections(work.db, runId);
-  for (const connection of open) await work.queues.nudge("collect", connection);
+  for (const { connection, attempts } of open)
+    await work.queues.nudge("collect", connection, { epoch: attempts });
   return { run: runId, joined, connections: open.length };
 };

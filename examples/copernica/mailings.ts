@@ -107,7 +107,7 @@ function timestampIn(month: Temporal.PlainYearMonth, end: Temporal.ZonedDateTime
   ];
   const [day, hour, minute, second] = parts.map((part) => String(part).padStart(2, "0"));
   const timestamp = `${month.toString()}-${day} ${hour}:${minute}:${second}`;
-  if (timestamp < toTimestamp(end)) return timestamp;
+  if (!isRunning || timestamp < toTimestamp(end)) return timestamp;
   const start = month.toPlainDate({ day: 1 }).toZonedDateTime(timeZone);
   const elapsed = (end.epochMilliseconds - start.epochMilliseconds) * chance.next();
   return toTimestamp(start.add({ milliseconds: Math.floor(elapsed) }));

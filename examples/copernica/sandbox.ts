@@ -92,8 +92,8 @@ export async function joinOrOpenSandbox(
   const url = `http://${host}:${options.port ?? sandboxPort}`;
   for (let attempt = 1; ; attempt++) {
     try {
-      const { url: own, close } = await openSandbox(options);
-      return { url: own, joined: false, close };
+      const sandbox = await openSandbox(options);
+      return { url: sandbox.url, joined: false, close: () => sandbox.close() };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
       const found = await findSandbox(url);

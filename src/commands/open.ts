@@ -18,6 +18,7 @@ export interface CommandParts {
   openSandbox(options: {
     home: string;
     alive: boolean;
+    faults: boolean;
     log?: (line: string) => void;
   }): Promise<{ url: string; close(): Promise<void> }>;
 }
@@ -50,7 +51,7 @@ export async function withContext<T>(options: OpenOptions, work: (opened: Opened
   const sources = await loadSources(file);
   const sandbox =
     example && options.callsSources
-      ? await options.parts.openSandbox({ home: config.home, alive: options.alive ?? false })
+      ? await options.parts.openSandbox({ home: config.home, alive: options.alive ?? false, faults: true })
       : undefined;
   try {
     const context = await openContext(config, sources, log);

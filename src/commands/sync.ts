@@ -22,8 +22,8 @@ export async function beginSync(
   for (const source of request.sources.length > 0 ? request.sources : known) {
     const { runId } = await startSync(context.db, { ...request, source, now: context.now() });
     runIds.push(runId);
-    for (const connection of await readOpenConnections(context.db, runId)) {
-      await context.queues.nudge("collect", connection);
+    for (const { connection, attempts } of await readOpenConnections(context.db, runId)) {
+      await context.queues.nudge("collect", connection, { epoch: attempts });
     }
   }
   return runIds;
@@ -33,8 +33,8 @@ export async function beginSync(
 export async function beginReconcile(context: Context, askedBy: string): Promise<number> {
   const sources = context.sources.sources.map((source) => source.key);
   const { runId } = await startReconcile(context.db, { sources, askedBy, now: context.now() });
-  for (const connection of await readOpenConnections(context.db, { parentId: runId })) {
-    await context.queues.nudge("collect", connection);
+  for (const { connection, attempts } of await readOpenConnections(context.db, { parentId: runId })) {
+    await context.queues.nudge("collect", connection, { epoch: attempts });
   }
   return runId;
 }

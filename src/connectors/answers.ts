@@ -1,7 +1,14 @@
 // What an answer means: which class of failure a status is, how long it asks us to wait, what its JSON holds.
 import type { z } from "zod";
 import { SourceError, type SourceErrorClass } from "../errors.ts";
-import type { FetchResponse } from "./fetcher.ts";
+
+export interface FetchResponse {
+  status: number;
+  /** Lower-case names; repeated headers joined with ", ". */
+  headers: Record<string, string>;
+  /** Inflated and decoded as UTF-8, without a byte order mark. */
+  text: string;
+}
 
 /** No source makes us wait longer before we ask it again. */
 const MAX_WAIT_MS = 24 * 3_600_000;

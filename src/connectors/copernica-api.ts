@@ -2,9 +2,8 @@
 // 400 with {"error":{"message":…}}, so the message decides; the HTML 503s of its balancer are the fetcher's.
 import { z } from "zod";
 import { SourceError } from "../errors.ts";
-import { describe, isMarkup, quote, readJson } from "./answers.ts";
+import { describe, type FetchResponse, isMarkup, quote, readJson } from "./answers.ts";
 import type { Credential, PullInput } from "./connector.ts";
-import type { FetchResponse } from "./fetcher.ts";
 
 interface ApiSettings {
   url: string;

@@ -2,7 +2,7 @@
 // It never retries and never waits: retry lives in the runtime of the jobs, and undici's own cuts Retry-After to 30 s.
 import { Agent, buildConnector, request } from "undici";
 import { SourceError } from "../errors.ts";
-import { describe, refusal } from "./answers.ts";
+import { describe, type FetchResponse, refusal } from "./answers.ts";
 import { readBody } from "./body.ts";
 import { parseUrl, portOf, toGuard } from "./guard.ts";
 
@@ -16,14 +16,6 @@ export interface FetchRequest {
   body?: string | undefined;
   /** What the body must be: HTML where data was expected is an error, never zero rows. */
   expect: "json" | "csv" | "text";
-}
-
-export interface FetchResponse {
-  status: number;
-  /** Lower-case names; repeated headers joined with ", ". */
-  headers: Record<string, string>;
-  /** Inflated and decoded as UTF-8, without a byte order mark. */
-  text: string;
 }
 
 /**

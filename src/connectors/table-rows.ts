@@ -5,9 +5,8 @@ import { Readable } from "node:stream";
 import { parse } from "csv-parse";
 import { z } from "zod";
 import { SourceError } from "../errors.ts";
-import { quote, readJson } from "./answers.ts";
+import { type FetchResponse, quote, readJson } from "./answers.ts";
 import type { PullInput } from "./connector.ts";
-import type { FetchResponse } from "./fetcher.ts";
 import { parseUrl } from "./guard.ts";
 
 export interface TableLocation {
@@ -143,7 +142,7 @@ async function* csvRows(
       yield { where: `${where}, line ${info.lines}`, values, seen: columns };
     }
   } catch (error) {
-    throw error instanceof SourceError ? error : brokenCsv(error, where, header ?? []);
+    throw error instanceof SourceError ? error : brokenCsv(error, where);
   }
   if (header === undefined) throw new SourceError("data", `${where} is empty: a header line was expected`);
 }
@@ -165,11 +164,11 @@ function checkHeader(header: string[], columns: string[], where: string): string
   return header;
 }
 
-function brokenCsv(error: unknown, where: string, header: string[]): Error {
+function brokenCsv(error: unknown, where: string): Error {
   const { code, lines } = error as { code?: string; lines?: number };
   if (code?.startsWith("CSV_") !== true) return error as Error;
   const expected = code.includes("INCONSISTENT")
-    ? `${header.length} columns were expected`
+    ? "as many columns as in the header were expected"
     : `no valid CSV (${code})`;
   return new SourceError("data", `${where}, line ${lines ?? "?"}: ${expected}`);
 }

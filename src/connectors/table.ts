@@ -42,7 +42,7 @@ const settingsSchema = z
     timeZone,
   }));
 
-export type TableSettings = z.output<typeof settingsSchema>;
+type TableSettings = z.output<typeof settingsSchema>;
 
 /**
  * Rows whose partner is empty, and rows of quantity 0, are no evidence. A secret is sent as a bearer token. The cursor holds

@@ -3,10 +3,9 @@
 // API's "modified after" tells of none of those, and it loses posts in the hour the autumn clock change repeats.
 import { z } from "zod";
 import { SourceError } from "../errors.ts";
-import { readJson } from "./answers.ts";
+import { type FetchResponse, readJson } from "./answers.ts";
 import { defineConnector, type EvidenceFact, type PullInput } from "./connector.ts";
 import { readInstant, readQuantity, toFact } from "./facts.ts";
-import type { FetchResponse } from "./fetcher.ts";
 import { progressSchema, Tally } from "./tally.ts";
 
 const settingsSchema = z

@@ -1,6 +1,7 @@
 // What a complete listing no longer has is absent. Only a listing that is provably whole may say so.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
+import { lockForReading } from "./match.ts";
 import { markPending } from "./pending.ts";
 import { type Lease, LeaseLostError } from "./record.ts";
 
@@ -38,6 +39,8 @@ export async function finishListing(db: Database, lease: Lease, now: Date): Prom
     const state = owner[0];
     if (state === undefined)
       throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
+    // The order of locks of everybody who writes evidence: the connection, the identities, the evidence.
+    await lockForReading(tx);
     if (state.listed !== state.seen) {
       return { outcome: "incomplete", listed: state.listed, seen: state.seen };
     }
@@ -78,12 +81,17 @@ export async function dropListing(db: Database, lease: Lease): Promise<void> {
   );
 }
 
-/** Lets the run's next attempt list from the beginning. */
+/**
+ * Lets the run's next attempt list from the beginning. Only the holder of the lease may: to forget what somebody else has
+ * listed meanwhile, and its count with it, would make all of that absent. Throws LeaseLostError.
+ */
 export async function restartListing(db: Database, lease: Lease): Promise<void> {
   await transaction(db, async (tx) => {
-    await tx.execute(sql`
+    const owned = await tx.execute(sql`
       update connections set cursor = null, cursor_run = null
-      where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid`);
+      where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid returning 1`);
+    if (owned.length === 0)
+      throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
     await tx.execute(sql`
       update run_connections set seen = 0 where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`);
     await dropListing(tx, lease);

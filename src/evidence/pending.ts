@@ -14,7 +14,7 @@ interface Mark {
 /**
  * Marks partners pending. In partner order, so that two transactions never wait for each other in a circle. The row is
  * written even when it is there already: that waits for a score job which has claimed it, so no mark is lost to an
- * evaluation that began before it.
+ * evaluation that began before it. A repair that waits (cause reconcile) stays one: only it looks at the sums.
  */
 export async function markPending(db: Database, partnerIds: Iterable<number>, mark: Mark): Promise<void> {
   const ids = [...new Set(partnerIds)];
@@ -30,7 +30,9 @@ export async function markPendingWhere(db: Database, partners: SQL, mark: Mark):
       select partner_id, ${mark.at}, ${mark.cause}, ${mark.runId ?? null}::bigint
       from (${partners}) as named (partner_id) group by partner_id order by partner_id
       on conflict (partner_id) do update
-        set cause = excluded.cause, run_id = coalesce(excluded.run_id, pending_partners.run_id),
+        set cause = case when pending_partners.cause = 'reconcile' then 'reconcile' else excluded.cause end,
+            run_id = case when pending_partners.cause = 'reconcile' then pending_partners.run_id
+              else coalesce(excluded.run_id, pending_partners.run_id) end,
             since = least(pending_partners.since, excluded.since)
       returning 1)
     select count(*)::int as marked from marked`);

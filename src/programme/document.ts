@@ -79,7 +79,10 @@ export function parseProgramme(text: string, file: string): Programme {
   problems.push(...checkProgramme(value));
   if (!checked.success || problems.length > 0) return document.refuse(problems);
   // In the failsafe schema every scalar is the text that was written: 007 and 1.10 stay what they are.
-  return toProgramme(checked.data, parse(text, { schema: "failsafe", logLevel: "error" }) as ProgrammeDocument);
+  return toProgramme(
+    checked.data,
+    parse(text, { schema: "failsafe", logLevel: "error" }) as ProgrammeDocument,
+  );
 }
 
 function toProgramme(document: ProgrammeDocument, written: ProgrammeDocument): Programme {

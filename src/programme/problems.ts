@@ -25,7 +25,7 @@ function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): Docum
   const found = valueAt(value, path);
   switch (issue.code) {
     case "unrecognized_keys": {
-      const known = knownKeys(schemaAt(schema, path));
+      const known = knownKeys(meantBranch(schemaAt(schema, path, value), found));
       return issue.keys.map((key) => ({
         path: [...path, key],
         message: `unknown key; expected one of ${known.join(", ")}${suggestion(key, known)}`,
@@ -34,7 +34,7 @@ function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): Docum
     case "invalid_key":
       return [{ path, message: issue.issues[0]?.message ?? issue.message }];
     case "invalid_union":
-      return inBranch(schemaAt(schema, path), found, issue).map((problem) => ({
+      return inBranch(schemaAt(schema, path, value), found, issue).map((problem) => ({
         ...problem,
         path: [...path, ...problem.path],
       }));
@@ -45,32 +45,39 @@ function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): Docum
   }
 }
 
-/** What is wrong with the alternative that was probably meant: the one most of whose keys are there. */
+/** What is wrong with the alternative of a union that was probably meant. */
 function inBranch(
   union: z.core.$ZodType | undefined,
   value: unknown,
   issue: z.core.$ZodIssueInvalidUnion,
 ): DocumentProblem[] {
   const branches = defOf(union).options ?? [];
-  const words = branches.flatMap((branch) => Object.keys(defOf(branch).entries ?? {}));
+  const meant = meantBranch(union, value);
+  const issues = meant === undefined ? undefined : issue.errors[branches.indexOf(meant)];
+  if (meant !== undefined && issues !== undefined && issues.length > 0)
+    return toProblems(meant, value, issues);
+  const words = branches.flatMap((branch) => [
+    ...Object.keys(defOf(branch).entries ?? {}),
+    ...knownKeys(branch),
+  ]);
+  const written = isMap(value) && !Array.isArray(value) ? Object.keys(value)[0] : undefined;
+  return [{ path: [], message: said(issue.message, written ?? value, words) }];
+}
+
+/** The alternative of a union most of whose keys are there; the list for a list. What is no union is meant itself. */
+function meantBranch(schema: z.core.$ZodType | undefined, value: unknown): z.core.$ZodType | undefined {
+  const branches = defOf(schema).options;
+  if (branches === undefined) return schema;
+  if (Array.isArray(value)) return branches.find((branch) => defOf(branch).type === "array");
   const written = isMap(value) ? Object.keys(value) : [];
-  const meant = branches
-    .map((branch, index) => ({ branch, issues: issue.errors[index] ?? [], keys: knownKeys(branch) }))
-    .map((option) => ({ ...option, shared: written.filter((key) => option.keys.includes(key)).length }))
-    .filter(({ shared, issues }) => shared > 0 && issues.length > 0)
-    .sort((a, b) => b.shared - a.shared || a.issues.length - b.issues.length)[0];
-  if (meant !== undefined) return toProblems(meant.branch, value, meant.issues);
-  if (Array.isArray(value)) {
-    const list = branches.findIndex((branch) => defOf(branch).type === "array");
-    const [branch, issues] = [branches[list], issue.errors[list]];
-    if (branch !== undefined && issues !== undefined) return toProblems(branch, value, issues);
-  }
-  return [
-    {
-      path: [],
-      message: said(issue.message, written[0] ?? value, [...words, ...branches.flatMap(knownKeys)]),
-    },
-  ];
+  return branches
+    .map((branch) => {
+      const keys = knownKeys(branch);
+      const shared = written.filter((key) => keys.includes(key)).length;
+      return { branch, shared, missing: keys.length - shared };
+    })
+    .filter(({ shared }) => shared > 0)
+    .sort((a, b) => b.shared - a.shared || a.missing - b.missing)[0]?.branch;
 }
 
 function said(expected: string, found: unknown, known: readonly string[]): string {
@@ -94,10 +101,10 @@ function defOf(schema: z.core.$ZodType | undefined): Definition {
   return def.innerType === undefined ? def : defOf(def.innerType);
 }
 
-function schemaAt(schema: z.core.$ZodType, path: Path): z.core.$ZodType | undefined {
+function schemaAt(schema: z.core.$ZodType, path: Path, value: unknown): z.core.$ZodType | undefined {
   let at: z.core.$ZodType | undefined = schema;
-  for (const step of path) {
-    const def = defOf(at);
+  for (const [index, step] of path.entries()) {
+    const def = defOf(meantBranch(at, valueAt(value, path.slice(0, index))));
     at = def.shape?.[String(step)] ?? def.valueType ?? def.element;
   }
   return at;

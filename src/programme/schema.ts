@@ -12,7 +12,7 @@ const points = (meaning: string) => {
     .int(expected)
     .min(1, expected)
     .max(1_000_000, expected)
-    .meta({ description: `${meaning}.` });
+    .meta({ description: `${meaning.charAt(0).toUpperCase()}${meaning.slice(1)}.` });
 };
 const amount = (expected: string) => z.number(expected).max(1e12, expected);
 const span = (units: string, example: string) => {

@@ -65,7 +65,7 @@ export interface CachedStandings {
 
 /**
  * Finishes a reconciliation: counts the drift, repairs it, and ends the run in the worst state of its syncs. Does nothing
- * while a sync is still running. Twice is harmless: the second time the run has ended, and repaired scores do not drift.
+ * while a sync is still running, and returns undefined, as whoever comes second does: the run has ended then.
  */
 export async function finishReconcile(
   db: Database,
@@ -75,21 +75,14 @@ export async function finishReconcile(
 ): Promise<{ drift: number } | undefined> {
   if (!(await readFinishableReconciles(db)).includes(options.runId)) return undefined;
   await drain(db, programmes, options.now);
-  const at = options.now();
-  const scores = await verify(db, programmes, at);
-  if (scores.drift > 0) {
-    await markPendingWhere(db, await drifting(db, programmes, at), {
-      cause: "reconcile",
-      runId: options.runId,
-      at,
-    });
-    await drain(db, programmes, options.now);
-  }
+  await markDrifting(db, programmes, options.runId, options.now());
+  await drain(db, programmes, options.now);
   // Changes that wait for the rank job are not drift: the comparison leaves their partners out.
-  const drift = scores.drift + (await cached.compare());
+  const stale = await cached.compare();
   await cached.rebuild();
-  await db.execute(sql`
-    update runs set finished_at = ${options.now()}, drift = ${drift}, state = children.state, reason = children.reason
+  const [run] = await db.execute<{ drift: number }>(sql`
+    update runs set finished_at = ${options.now()}, drift = coalesce(drift, 0) + ${stale}::int,
+      state = children.state, reason = children.reason
     from (
       select case when count(*) filter (where state = 'held') > 0 then 'held'
           when count(*) = count(*) filter (where state = 'complete') then 'complete'
@@ -97,8 +90,29 @@ export async function finishReconcile(
         string_agg(source || ' ' || state || coalesce(' (' || reason || ')', ''), '; ' order by source)
           filter (where state <> 'complete') as reason
       from runs where parent_id = ${options.runId}) as children
-    where id = ${options.runId} and runs.state = 'running'`);
-  return { drift };
+    where id = ${options.runId} and runs.state = 'running' returning drift`);
+  return run;
+}
+
+/**
+ * Marks who drifts and counts them, in one transaction: once marked they are pending and not counted again, so neither a
+ * second delivery nor one after a crash loses the number. One at a time; the run's row is the last it locks, as in scoring.
+ */
+async function markDrifting(
+  db: Database,
+  programmes: ProgrammeVersions,
+  runId: number,
+  at: Date,
+): Promise<void> {
+  await transaction(db, async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('reconcile', 0))`);
+    const { drift } = await verify(tx, programmes, at);
+    if (drift === 0) return;
+    await markPendingWhere(tx, await drifting(tx, programmes, at), { cause: "reconcile", runId, at });
+    await tx.execute(
+      sql`update runs set drift = coalesce(drift, 0) + ${drift}::int where id = ${runId} and state = 'running'`,
+    );
+  });
 }
 
 async function drain(db: Database, programmes: ProgrammeVersions, now: () => Date): Promise<void> {

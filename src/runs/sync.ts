@@ -20,6 +20,9 @@ export interface OpenConnection {
   source: string;
 }
 
+/** With the number of times it was begun: the epoch of its nudge. */
+type WaitingConnection = { connection: OpenConnection; attempts: number };
+
 /**
  * Begins a run, or joins the one that is open for the source and asks for as much. Two requests at once make one run:
  * an advisory lock on the source is held until commit. Connections that were asked to wait (Retry-After) are not called
@@ -64,7 +67,7 @@ export async function startSyncWithin(
 export async function readOpenConnections(
   db: Database,
   run: number | { parentId: number },
-): Promise<OpenConnection[]> {
+): Promise<WaitingConnection[]> {
   if (typeof run === "number") return readOpen(db, sql`run_connections.run_id = ${run}`);
   return readOpen(db, sql`run_connections.run_id in (select id from runs where parent_id = ${run.parentId})`);
 }
@@ -73,19 +76,20 @@ export async function readOpenConnections(
  * What the queue may have forgotten: connections of any run whose time has come and that nobody collects. Enqueuing one
  * that is queued already is harmless.
  */
-export async function readForgottenConnections(db: Database, now: Date): Promise<OpenConnection[]> {
+export async function readForgottenConnections(db: Database, now: Date): Promise<WaitingConnection[]> {
   return readOpen(
     db,
     sql`run_connections.due_at <= ${now} and (connections.lease_until is null or connections.lease_until <= ${now})`,
   );
 }
 
-async function readOpen(db: Database, condition: SQL): Promise<OpenConnection[]> {
-  return db.execute<Record<string, unknown> & OpenConnection>(sql`
-    select run_connections.run_id as "runId", connections.id as "connectionId", connections.source
+async function readOpen(db: Database, condition: SQL): Promise<WaitingConnection[]> {
+  const rows = await db.execute<Record<string, unknown> & OpenConnection & { attempts: number }>(sql`
+    select run_connections.run_id as "runId", connections.id as "connectionId", connections.source, attempts
     from run_connections join connections on connections.id = run_connections.connection_id
     where run_connections.state in ('queued', 'running') and ${condition}
     order by run_connections.run_id, connections.id limit 10000`);
+  return rows.map(({ attempts, ...connection }) => ({ connection, attempts }));
 }
 
 export interface Collection {

@@ -16,7 +16,14 @@ export async function tick(
   now: Date,
 ): Promise<{ marked: number }> {
   return transaction(db, async (tx) => {
-    await tx.execute(sql`insert into clock (ticked_at) values (${now}) on conflict (id) do nothing`);
+    const first = await tx.execute(
+      sql`insert into clock (ticked_at) values (${now}) on conflict (id) do nothing returning 1`,
+    );
+    // Nobody knows what has begun or ended since the first scores were written.
+    if (first.length > 0) {
+      const everybody = sql`select id from partners where exists (select from programme_versions)`;
+      return { marked: await markPendingWhere(tx, everybody, { cause: "clock", at: now }) };
+    }
     const [clock] = await tx.execute<{ ticked_at: Date }>(sql`select ticked_at from clock for update`);
     if (clock === undefined || clock.ticked_at >= now) return { marked: 0 };
     const touched = await touchedByTime(tx, programmes, { from: clock.ticked_at, to: now });

@@ -9,7 +9,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import type { Scope } from "../programme/compile.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
 import { differences, inScope } from "./differences.ts";
-import { repairSums } from "./repair.ts";
+import { lastLine, nextLine, repairSums } from "./repair.ts";
 
 export interface ScoreOutcome {
   /** Partners that were pending and are not any more. 0: there was nothing to do. */
@@ -55,14 +55,19 @@ export async function scorePending(
       write(differences(version.compiled, { partners: ids }, at), claims, { at, versionId: version.id }),
     );
     const repairing = claims.filter((row) => row.cause === "reconcile");
-    if (repairing.length > 0) {
-      await repairSums(
-        tx,
-        repairing.map((row) => row.partner_id),
-        { at, versionId: version.id, runId: repairing[0]?.run_id ?? null },
-      );
-    }
-    return { claimed: claims.length, changed: written?.changed ?? 0, lines: written?.lines ?? 0 };
+    const repaired =
+      repairing.length === 0
+        ? 0
+        : await repairSums(
+            tx,
+            repairing.map((row) => row.partner_id),
+            { at, versionId: version.id, runId: repairing[0]?.run_id ?? null },
+          );
+    return {
+      claimed: claims.length,
+      changed: written?.changed ?? 0,
+      lines: (written?.lines ?? 0) + repaired,
+    };
   });
 }
 
@@ -70,7 +75,9 @@ async function claim(tx: Database, options: ScoreOptions): Promise<Claim[]> {
   return tx.execute<Record<string, unknown> & Claim>(sql`
     delete from pending_partners where partner_id in (
       select partner_id from pending_partners
-      where ${inScope(options.scope ?? "all")} and exists (select from programme_versions)
+      where ${inScope(options.scope ?? "all")} and exists (
+        select from programme_versions
+        where effective_from <= greatest(${options.now}::timestamptz, (select ticked_at from clock)))
       order by partner_id limit ${options.limit} for update skip locked)
     returning partner_id, cause, run_id`);
 }
@@ -115,23 +122,27 @@ function write(compared: SQL, claims: Claim[], context: { at: Date; versionId: n
         and compared.units = 0),
     deltas as (
       select partner_id, achievement, (points - held_points)::int as delta from compared where points <> held_points),
+    totals as materialized (
+      select partner_id, points, ${nextLine(context.at)}
+      from (select partner_id, sum(delta)::int as points from deltas group by partner_id) as sums
+        ${lastLine(sql`sums.partner_id`)}),
     scored as (
-      insert into scores (partner_id, points, reached_at, version)
-      select partner_id, sum(delta)::int, ${context.at}::timestamptz, 1 from deltas group by partner_id
-      on conflict (partner_id) do update set points = scores.points + excluded.points, version = scores.version + 1,
+      insert into scores (partner_id, points, reached_at, version) select partner_id, points, at, version from totals
+      on conflict (partner_id) do update set points = scores.points + excluded.points,
+        version = greatest(scores.version + 1, excluded.version),
         reached_at = case when excluded.points = 0 then scores.reached_at else excluded.reached_at end
       returning partner_id, version),
     lines as (
       insert into ledger (partner_id, score_version, achievement, delta, cause, programme_version, run_id, at)
       select deltas.partner_id, scored.version, deltas.achievement, deltas.delta, claimed.cause,
-        ${context.versionId}::bigint, claimed.run_id, ${context.at}::timestamptz
-      from deltas join scored using (partner_id) join claimed using (partner_id)
+        ${context.versionId}::bigint, claimed.run_id, totals.at
+      from deltas join totals using (partner_id) join scored using (partner_id) join claimed using (partner_id)
       order by deltas.partner_id, deltas.achievement
       returning run_id),
-    credited as (
-      update runs set awards = awards + caused.lines
-      from (select run_id, count(*)::int as lines from lines where run_id is not null group by run_id) as caused
-      where runs.id = caused.run_id),
+    caused as (select run_id, count(*)::int as lines from lines where run_id is not null group by run_id),
+    locked as materialized (
+      select runs.id, caused.lines from runs join caused on runs.id = caused.run_id order by runs.id for update of runs),
+    credited as (update runs set awards = awards + locked.lines from locked where runs.id = locked.id),
     marked as (
       insert into pending_standings (partner_id) select partner_id from scored order by partner_id
       on conflict (partner_id) do update set mark = gen_random_uuid())

@@ -46,16 +46,18 @@ export async function drifting(db: Database, programmes: ProgrammeVersions, now:
 
 /** The WITH clause both read: every partner that does not wait, and which comparisons it fails. */
 async function judgement(db: Database, programmes: ProgrammeVersions, now: Date): Promise<SQL> {
-  const version = await programmes.inForce(db, now);
   const [clock] = await db.execute<{ ticked_at: Date }>(sql`select ticked_at from clock`);
+  // As the score job does it: whoever's clock is behind looks at the instant of the last tick.
+  const at = clock !== undefined && clock.ticked_at > now ? clock.ticked_at : now;
+  const version = await programmes.inForce(db, at);
   const touched =
-    clock === undefined || clock.ticked_at >= now
+    clock === undefined || clock.ticked_at >= at
       ? undefined
-      : await touchedByTime(db, programmes, { from: clock.ticked_at, to: now });
+      : await touchedByTime(db, programmes, { from: clock.ticked_at, to: at });
   const evaluated =
     version === undefined
       ? sql`select null::bigint as partner_id where false`
-      : sql`select distinct partner_id from (${differences(version.compiled, "all", now)}) as differing`;
+      : sql`select distinct partner_id from (${differences(version.compiled, "all", at)}) as differing`;
   return sql`
     with waiting as materialized (
       select partner_id from pending_partners

@@ -12,7 +12,7 @@ import type {
 } from "../../src/connectors/connector.ts";
 import { type Fetch, type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { SourceError, type SourceErrorClass } from "../../src/errors.ts";
-import { type Fault, HTML, send, type TestServer } from "./server.ts";
+import { type Asked, type Fault, HTML, send, type TestServer } from "./server.ts";
 
 export interface Bench {
   server: TestServer;
@@ -293,10 +293,15 @@ export function conforms(
       expectNoSecret(error);
     });
 
-    test.runIf(hasPages)("a source whose pages never end is left", async () => {
-      bench.neverEnd?.();
-      await expect(pull()).rejects.toMatchObject({ name: "SourceError", class: "data" });
-    });
+    if (hasPages) {
+      test("a source whose pages never end is left", async () => {
+        bench.neverEnd?.();
+        await expect(pull()).rejects.toMatchObject({
+          class: "data",
+          message: expect.stringContaining("does not end") as string,
+        });
+      });
+    }
 
     test("an aborted signal stops the pull at any request, with its reason", async () => {
       const before = bench.server.asked.length;
@@ -315,8 +320,7 @@ export function conforms(
 }
 
 /** A source that repeats in its error whatever it was sent. */
-function echo(asked: { headers: unknown; body: string; query: URLSearchParams }): string {
-  return JSON.stringify({
-    error: { message: `refused: ${JSON.stringify(asked.headers)} ${asked.body} ${asked.query}` },
-  });
+function echo({ headers, body, query }: Asked): string {
+  const sent = `${String(headers["authorization"])} ${body} ${query.toString()}`;
+  return JSON.stringify({ error: { message: `refused: ${sent} ${JSON.stringify(headers)}` } });
 }

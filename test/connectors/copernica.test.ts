@@ -3,7 +3,7 @@ import type { Page, PullInput } from "../../src/connectors/connector.ts";
 import { copernica } from "../../src/connectors/copernica.ts";
 import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Answer, type Asked, json, openServer } from "./server.ts";
+import { type Answer, type Asked, json, openServer, send } from "./server.ts";
 
 const SECRET = "c0ffee-access-token";
 
@@ -258,17 +258,16 @@ describe("copernica", () => {
     })();
     await expect(failing).rejects.toMatchObject({
       class: "transient",
-      message: expect.stringContaining("changed while"),
+      message: expect.stringContaining("changed while") as string,
     });
   });
 
   test("a refused JWT is renewed once, in the middle of a pull", async () => {
     const input = inputOf(copernica, bench, fetcher.fetchFor(new AbortController().signal));
-    let first = true;
-    for await (const _ of copernica.pull(input as never)) {
-      if (first) bench.account.validFrom = 2;
-      first = false;
-    }
+    const pages = copernica.pull(input as never);
+    await pages.next();
+    bench.account.validFrom = 2;
+    await pagesOf(pages);
     expect(bench.account.jwts).toBe(2);
   });
 
@@ -276,16 +275,25 @@ describe("copernica", () => {
     bench.account.validFrom = 99;
     await expect(pull()).rejects.toMatchObject({
       class: "auth",
-      message: expect.stringContaining("Invalid access token"),
+      message: expect.stringContaining("Invalid access token") as string,
     });
     expect(bench.account.jwts).toBe(2);
+  });
+
+  test("what the API says is quoted without the credentials it may repeat", async () => {
+    bench.server.breakFrom(2, (response, { headers }) => {
+      send(response, refused(`Invalid data provided: ${String(headers["authorization"])} of ${SECRET}`));
+    });
+    const error: unknown = await pull().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ class: "data", status: 400 });
+    expect(String(error)).toMatch(/: Invalid data provided: Bearer \*\*\* of \*\*\*$/);
   });
 
   test("a 400 about the path is a matter of the settings", async () => {
     bench.settings["prefixes"] = { html: "html" };
     await expect(pull()).rejects.toMatchObject({
       class: "config",
-      message: expect.stringMatching(/html\/emailings.*Invalid method/),
+      message: expect.stringMatching(/html\/emailings.*Invalid method/) as string,
     });
   });
 
@@ -315,7 +323,7 @@ describe("copernica", () => {
     bench.account.months["2026-03"] = "many";
     await expect(pull()).rejects.toMatchObject({
       class: "data",
-      message: expect.stringContaining("4711/emails/2026-03"),
+      message: expect.stringContaining("4711/emails/2026-03") as string,
     });
   });
 

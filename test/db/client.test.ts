@@ -358,6 +358,14 @@ describe("the connections", () => {
     await proxy.stop();
   });
 
+  test("that break while they are being opened fail their query and nothing else", async () => {
+    const proxy = await openProxy(Number(new URL(base.url).port), (bytes) => bytes.includes("select"));
+    const url = Object.assign(new URL(base.url), { port: String(proxy.port) }).href;
+    // An unhandled rejection would fail this file.
+    await expect(openDatabase(url)).rejects.toThrow("Cannot use Postgres");
+    await proxy.stop();
+  });
+
   test("closing lets what was accepted finish and refuses what comes later", async () => {
     const pool = openPool(base.url, { max: 1, applicationName: "standings test" });
     const accepted = [1, 2, 3].map((n) =>
@@ -385,7 +393,7 @@ describe("the connections", () => {
   });
 });
 
-test("COPY, reserve and fetch_types, which the driver gets wrong, are used nowhere", () => {
+test("COPY, reserve and begin, which the driver gets wrong, are used nowhere", () => {
   const root = join(import.meta.dirname, "..", "..");
   const files = ["db", "src", "workers"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
@@ -396,13 +404,13 @@ test("COPY, reserve and fetch_types, which the driver gets wrong, are used nowhe
   const code = (file: string) => readFileSync(file, "utf8").replaceAll(/^\s*(\/\/|\/?\*).*$/gm, "");
   expect(
     files.filter((file) =>
-      /\bcopy\s+\S+[^;]*\b(from\s+stdin|to\s+stdout)\b|fetch_types|\.reserve\(/i.test(code(file)),
+      /\bcopy\s+\S+[^;]*\b(from\s+stdin|to\s+stdout)\b|\.(reserve|begin)\(/i.test(code(file)),
     ),
   ).toEqual([]);
 });
 
-/** Passes bytes on to a port of this machine, and can be away. */
-async function openProxy(target: number) {
+/** Passes bytes on to a port of this machine, can be away, and hangs up on a client that sends what breakAt says. */
+async function openProxy(target: number, breakAt: (bytes: Buffer) => boolean = () => false) {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(target, "127.0.0.1");
@@ -410,6 +418,9 @@ async function openProxy(target: number) {
       sockets.add(socket);
       socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
     }
+    near.on("data", (bytes: Buffer) => {
+      if (breakAt(bytes)) near.destroy();
+    });
     near.pipe(far).pipe(near);
   });
   let port = 0;

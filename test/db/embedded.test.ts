@@ -2,14 +2,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { sql } from "drizzle-orm";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type SQL, sql } from "drizzle-orm";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openDatabase } from "../../db/client.ts";
 import { openEmbedded } from "../../db/embedded.ts";
 import { isServing, readPostmaster } from "../../db/embedded-server.ts";
-import { runScript, type Script, startScript } from "./script.ts";
+import { type Script, startScript } from "./script.ts";
 
 const asRoot = process.getuid?.() === 0;
 const settings = { fsync: "off" };
@@ -31,19 +32,33 @@ const HOST = `
 
 let home: string;
 let hosts: Script[];
+const makeHome = () => {
+  const folder = mkdtempSync(join(tmpdir(), "standings-embedded-"));
+  if (asRoot) chmodSync(folder, 0o755);
+  return folder;
+};
+beforeAll(() => {
+  home = makeHome();
+});
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "standings-embedded-"));
-  if (asRoot) chmodSync(home, 0o755);
   hosts = [];
 });
 afterEach(async () => {
   for (const host of hosts) host.process.kill("SIGKILL");
-  // Whatever a test left running is joined and stopped by the last one out.
-  const { close } = await openEmbedded(home, { settings });
-  await close();
-  expect(readPostmaster(dataOf(home))).toBeUndefined();
+  await Promise.all(hosts.map((host) => host.ended));
+  await stopServer(home);
+});
+afterAll(() => {
   rmSync(home, { recursive: true });
 });
+
+/** Whatever a test left running is joined, and stopped by the last one out. */
+async function stopServer(folder: string): Promise<void> {
+  if (readPostmaster(dataOf(folder)) === undefined) return;
+  const { close } = await openEmbedded(folder, { settings });
+  await close();
+  expect(readPostmaster(dataOf(folder))).toBeUndefined();
+}
 
 const dataOf = (folder: string) => {
   const marker = join(folder, "postgres.place");
@@ -51,27 +66,27 @@ const dataOf = (folder: string) => {
 };
 const postmasterOf = (folder: string) => readPostmaster(dataOf(folder))!;
 
-async function host(env?: NodeJS.ProcessEnv): Promise<Script & { url: string; joined: boolean }> {
-  const script = startScript(HOST, [home], env);
+async function host(
+  folder = home,
+  env?: NodeJS.ProcessEnv,
+): Promise<Script & { url: string; joined: boolean }> {
+  const script = startScript(HOST, [folder], env);
   hosts.push(script);
   const opened = JSON.parse(await script.line()) as { url: string; joined: boolean };
   return { ...script, ...opened };
 }
 
-async function query<T extends Record<string, unknown>>(
-  url: string,
-  statement: ReturnType<typeof sql>,
-): Promise<T[]> {
+async function query(url: string, statement: SQL): Promise<Record<string, unknown>[]> {
   const { db, close } = await openDatabase(url, { max: 1 });
   try {
-    return [...(await db.execute<T>(statement))];
+    return [...(await db.execute(statement))];
   } finally {
     await close();
   }
 }
 
-const write = (url: string) => query(url, sql`create table kept as select 42 as n`);
-const read = (url: string) => query<{ n: number }>(url, sql`select n from kept`);
+const write = (url: string) => query(url, sql`create table if not exists kept as select 42 as n`);
+const read = (url: string) => query(url, sql`select n from kept`);
 
 function kill(pid: number): void {
   process.kill(pid, "SIGKILL");
@@ -91,14 +106,18 @@ describe("opening", () => {
   });
 
   test("makes a UTF-8 database whatever the environment says", async () => {
-    const { LANG: _, ...env } = { ...process.env, LC_ALL: "POSIX", PGPORT: "1", PGOPTIONS: "-c nonsense=1" };
-    const { url } = await host(env);
+    const fresh = makeHome();
+    const env = { PATH: process.env["PATH"], LC_ALL: "POSIX", PGPORT: "1", PGDATA: "/nonexistent" };
+    const { url, process: child, ended } = await host(fresh, env);
     const [row] = await query(
       url,
       sql`select current_setting('server_encoding') as encoding, upper('ä€') as upper,
       (select datlocprovider::text from pg_database where datname = current_database()) as provider`,
     );
     expect(row).toEqual({ encoding: "UTF8", upper: "Ä€", provider: "b" });
+    child.kill("SIGTERM");
+    expect(await ended).toMatchObject({ code: 0, stderr: "" });
+    rmSync(fresh, { recursive: true });
   });
 
   test("keeps a random password for its owner alone, asks for it, and listens on the loopback interface only", async () => {
@@ -119,27 +138,28 @@ describe("opening", () => {
     await close();
   });
 
-  test("by four processes at once starts it once, and the last to leave stops it", async () => {
-    const four = await Promise.all([host(), host(), host(), host()]);
-    expect(new Set(four.map(({ url }) => url)).size).toBe(1);
-    expect(four.filter(({ joined }) => !joined)).toHaveLength(1);
-    const starter = four.find(({ joined }) => !joined)!;
-    const others = four.filter(({ joined }) => joined);
+  test("by three processes at once starts it once, and the last to leave stops it", async () => {
+    const fresh = makeHome();
+    const three = await Promise.all([host(fresh), host(fresh), host(fresh)]);
+    expect(new Set(three.map(({ url }) => url)).size).toBe(1);
+    expect(three.filter(({ joined }) => !joined)).toHaveLength(1);
+    const starter = three.find(({ joined }) => !joined)!;
+    const others = three.filter(({ joined }) => joined);
     starter.process.kill("SIGTERM");
     expect((await starter.ended).code).toBe(0);
     await write(others[0]!.url);
     for (const { process: child, ended } of others) {
-      expect(isServing(postmasterOf(home).pid, dataOf(home))).toBe(true);
+      expect(isServing(postmasterOf(fresh).pid, dataOf(fresh))).toBe(true);
       child.kill("SIGTERM");
       await ended;
     }
-    expect(readPostmaster(dataOf(home))).toBeUndefined();
+    expect(readPostmaster(dataOf(fresh))).toBeUndefined();
+    rmSync(fresh, { recursive: true });
   });
 
   test("takes another port when somebody else listens on the one it had", async () => {
     const first = await openEmbedded(home, { settings });
     await first.close();
-    const { createServer } = await import("node:net");
     const stranger = createServer().listen(Number(new URL(first.url).port), "127.0.0.1");
     await once(stranger, "listening");
     const second = await openEmbedded(home, { settings });
@@ -165,7 +185,7 @@ describe("opening", () => {
     const { close } = await openEmbedded(home, { settings });
     await close();
     await expect(openEmbedded(home, { settings: { shared_buffers: "nonsense" } })).rejects.toThrow(
-      /does not start:[^]*invalid value for parameter "shared_buffers"/,
+      /does not start:[\s\S]*invalid value for parameter "shared_buffers"/,
     );
   });
 });
@@ -242,29 +262,23 @@ test("SIGTERM leaves the order of the shutdown to the process: its last queries 
 test.runIf(asRoot)(
   "as root it runs as an account without rights, and keeps the data where that can reach it",
   async () => {
-    chmodSync(home, 0o700);
+    const closed = makeHome();
+    chmodSync(closed, 0o700);
     const lines: string[] = [];
-    const { url, close } = await openEmbedded(home, { settings, log: (line) => lines.push(line) });
-    const data = dataOf(home);
+    // A careful umask must not lock the account out of what is made for it.
+    const umask = process.umask(0o077);
+    const { url, close } = await openEmbedded(closed, { settings, log: (line) => lines.push(line) });
+    process.umask(umask);
+    const data = dataOf(closed);
     expect(data).toMatch(/^\/var\/lib\/standings\/[0-9a-f]{16}\/postgres$/);
     expect(lines.join()).toContain(data);
     expect(statSync(data).uid).not.toBe(0);
     await write(url);
     await close();
-    const joined = await runScript(
-      `import { openEmbedded } from "./db/embedded.ts";
-     const { url, close } = await openEmbedded(process.argv[1]);
-     console.log(url);
-     await close();`,
-      [home],
-    );
-    expect(joined).toMatchObject({ stdout: `${url}\n`, code: 0 });
-    const again = await openEmbedded(home, { settings });
+    const again = await openEmbedded(closed, { settings });
     expect(await read(again.url)).toEqual([{ n: 42 }]);
     await again.close();
     rmSync(dirname(data), { recursive: true });
-    rmSync(join(home, "postgres.place"));
-    chmodSync(home, 0o755);
-    rmSync(join(home, "postgres.password"));
+    rmSync(closed, { recursive: true });
   },
 );

@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, "..", "..");
 export interface Script {
   process: ChildProcess;
   /** The next line it prints. */
-  line(): Promise<string>;
+  line: () => Promise<string>;
   ended: Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>;
 }
 
@@ -24,9 +24,9 @@ export function startScript(source: string, args: string[], env: NodeJS.ProcessE
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
-  const ended = once(child, "close").then(([code, signal]: [number | null, string | null]) => ({
-    code,
-    signal,
+  const ended = once(child, "close").then(() => ({
+    code: child.exitCode,
+    signal: child.signalCode,
     stdout,
     stderr,
   }));

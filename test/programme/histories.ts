@@ -89,7 +89,7 @@ const window: fc.Arbitrary<Window> = fc.oneof(
     .constantFrom<[number, "week" | "month" | "quarter"][]>(
       [1, "week"],
       [63, "week"],
-      [64, "week"],
+      [70, "week"],
       [3, "month"],
       [12, "month"],
       [2, "quarter"],
@@ -157,12 +157,17 @@ export const histories: fc.Arbitrary<History> = programmes.chain((programme) => 
     ...MIDNIGHTS.map((date) => midnight(date, timeZone)),
   ];
   const anchor = fc.tuple(fc.constantFrom(...anchors), nudge).map(([at, ms]) => new Date(at.getTime() + ms));
-  return fc.record({ at: anchor, knownAt: anchor }).chain(({ at, knownAt }) => {
+  const few = fc.array(anchor, { minLength: 1, maxLength: 4 });
+  return fc.record({ at: anchor, knownAt: anchor, others: few }).chain(({ at, knownAt, others }) => {
     const spans = programme.achievements.map((one) => one.window).map((window) => edgeOf(window, at));
+    // Few instants in one history: what is counted once has to be there twice.
+    const other = fc
+      .tuple(fc.constantFrom(...others), nudge)
+      .map(([edge, ms]) => new Date(edge.getTime() + ms));
     const happened = fc.oneof(
       fc.tuple(fc.constantFrom(...spans), nudge).map(([edge, ms]) => new Date(edge.getTime() + ms)),
       fc.tuple(fc.constant(at), nudge).map(([edge, ms]) => new Date(edge.getTime() + ms)),
-      anchor,
+      other,
     );
     const known = fc.tuple(fc.constant(knownAt), nudge).map(([edge, ms]) => new Date(edge.getTime() + ms));
     const row = fc
@@ -170,7 +175,7 @@ export const histories: fc.Arbitrary<History> = programmes.chain((programme) => 
         partnerId: fc.option(fc.integer({ min: 0, max: PARTNERS - 1 }), { freq: 8 }),
         kind: fc.constantFrom("a", "a", "b", "c"),
         occurredAt: happened,
-        endedAt: fc.option(fc.oneof(happened, anchor)),
+        endedAt: fc.option(happened),
         hundredths: fc.oneof(fc.constant(100), fc.integer({ min: -500, max: 500 })),
         attributes: fc.record(
           { level: fc.constantFrom("x", "it's", "z"), holder: fc.constantFrom("p", "q", "r", "") },
@@ -185,14 +190,12 @@ export const histories: fc.Arbitrary<History> = programmes.chain((programme) => 
         endedAt: notBefore(fact.endedAt, fact.occurredAt),
         supersededAt: notBefore(fact.supersededAt, fact.recordedAt),
       }));
-    return fc
-      .array(row, { minLength: 1, maxLength: 40 })
-      .map((rows) => ({
-        programme,
-        at,
-        knownAt,
-        rows: rows.map((one, index) => ({ id: index + 1, ...one })),
-      }));
+    return fc.array(row, { minLength: 1, maxLength: 40, size: "max" }).map((rows) => ({
+      programme,
+      at,
+      knownAt,
+      rows: rows.map((one, index) => ({ id: index + 1, ...one })),
+    }));
   });
 });
 

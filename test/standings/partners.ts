@@ -14,17 +14,23 @@ export interface NewPartner {
 
 /** Slugs are `partner-1`, `partner-2` and so on; nothing is marked pending. Returns the ids in that order. */
 export async function addPartners(db: Database, partners: NewPartner[]): Promise<number[]> {
-  const ids: number[] = [];
-  for (const { name, createdAt, status = "active", listed = true, score } of partners) {
-    const [row] = await db.execute<{ id: number }>(sql`
-      insert into partners (slug, name, status, listed, created_at)
-      select 'partner-' || 1 + count(*), ${name}, ${status}, ${listed}, coalesce(${createdAt ?? null}::timestamptz, now())
-      from partners returning id`);
-    ids.push(row!.id);
-    if (score === undefined) continue;
-    await db.execute(sql`insert into scores (partner_id, points, reached_at, version)
-      values (${row!.id}, ${score.points}, ${score.reachedAt}, ${score.version ?? 1})`);
-  }
+  const column = <T>(read: (partner: NewPartner) => T) => sql.param(partners.map(read));
+  const rows = await db.execute<{ id: number }>(sql`
+    insert into partners (slug, name, status, listed, created_at)
+    select 'partner-' || (select count(*) from partners) + ordinality, name, status, listed, coalesce(created_at, now())
+    from unnest(${column(({ name }) => name)}::text[], ${column(({ status }) => status ?? "active")}::text[],
+      ${column(({ listed }) => listed ?? true)}::boolean[], ${column(({ createdAt }) => createdAt ?? null)}::timestamptz[])
+      with ordinality as given (name, status, listed, created_at, ordinality)
+    order by ordinality returning id`);
+  const ids = rows.map(({ id }) => id);
+  const scored = partners.flatMap(({ score }, at) =>
+    score === undefined ? [] : [{ id: ids[at], ...score }],
+  );
+  await db.execute(sql`insert into scores (partner_id, points, reached_at, version)
+    select * from unnest(${sql.param(scored.map(({ id }) => id))}::bigint[],
+      ${sql.param(scored.map(({ points }) => points))}::int[],
+      ${sql.param(scored.map(({ reachedAt }) => reachedAt))}::timestamptz[],
+      ${sql.param(scored.map(({ version }) => version ?? 1))}::bigint[])`);
   return ids;
 }
 

@@ -8,7 +8,7 @@ import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { addPartners } from "../standings/partners.ts";
 
 const now = new Date("2026-06-15T12:00:00Z");
-const before = (ms: number) => new Date(now.getTime() - ms);
+const ago = (ms: number) => new Date(now.getTime() - ms);
 const hour = 3_600_000;
 
 const programme = {
@@ -80,7 +80,7 @@ describe("the API", () => {
         { name: "Second", score: score(20) },
         { name: "First", score: score(30) },
         { name: "Equal", score: score(20) },
-        { name: "Last", createdAt: before(hour) },
+        { name: "Last", createdAt: ago(hour) },
       ]);
     });
 
@@ -102,7 +102,7 @@ describe("the API", () => {
             name: "Last",
             points: 0,
             scoreVersion: 0,
-            reachedAt: before(hour).toISOString(),
+            reachedAt: ago(hour).toISOString(),
           },
         ],
       });
@@ -308,15 +308,15 @@ describe("the API", () => {
     });
 
     test("fresh: every source was complete within its target, whatever its last attempt said", async () => {
-      await setSource("partial", before(hour));
+      await setSource("partial", ago(hour));
       expect(await read("/healthz")).toMatchObject({
         status: 200,
-        body: { state: "fresh", sources: [{ state: "fresh", lastCompleteAt: before(hour).toISOString() }] },
+        body: { state: "fresh", sources: [{ state: "fresh", lastCompleteAt: ago(hour).toISOString() }] },
       });
     });
 
     test("stale: a source was last complete too long ago, or its first runs failed", async () => {
-      await setSource("complete", before(hour + 1));
+      await setSource("complete", ago(hour + 1));
       expect(await read("/healthz")).toMatchObject({ status: 503, body: { healthy: false, state: "stale" } });
       await setSource("failed", null);
       expect(await read("/healthz")).toMatchObject({ status: 503, body: { state: "stale" } });
@@ -325,12 +325,12 @@ describe("the API", () => {
     test("stuck: a partner waits for its score for more than ten minutes, although the sources are fresh", async () => {
       await setSource("complete", now);
       await addPartners(db, [{ name: "One" }, { name: "Two" }]);
-      await db.execute(sql`insert into pending_partners values (1, ${before(600_000)}, 'test', null)`);
+      await db.execute(sql`insert into pending_partners values (1, ${ago(600_000)}, 'test', null)`);
       expect(await read("/healthz")).toMatchObject({ status: 200, body: { state: "fresh" } });
-      await db.execute(sql`insert into pending_partners values (2, ${before(600_001)}, 'test', null)`);
+      await db.execute(sql`insert into pending_partners values (2, ${ago(600_001)}, 'test', null)`);
       expect(await read("/healthz")).toMatchObject({
         status: 503,
-        body: { state: "stuck", oldestPendingSince: before(600_001).toISOString() },
+        body: { state: "stuck", oldestPendingSince: ago(600_001).toISOString() },
       });
     });
 

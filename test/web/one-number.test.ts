@@ -54,8 +54,7 @@ async function score(partnerId: number, held: number[]): Promise<void> {
 async function readDuringChanges(port: number, refresh: () => Promise<unknown>): Promise<[string, Shown][]> {
   const shown: [string, Shown][] = [];
   let reading = 4;
-  const read = async (path: string) =>
-    (await (await fetch(`http://127.0.0.1:${port}${path}`)).json()) as unknown;
+  const read = async (path: string) => await (await fetch(`http://127.0.0.1:${port}${path}`)).json();
   const lanes = Array.from({ length: reading }, async (_, lane) => {
     for (let round = 0; round < 100; round += 1) {
       const page = (await read("/api/standings")) as { standings: Shown[] };

