@@ -12,6 +12,11 @@ export default tseslint.config(
       "@typescript-eslint/no-misused-promises": "error",
       // Numbers, instants and ids in messages are what makes them useful.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      // A name that begins with _ says that only the others of a destructuring are wanted, or only the disposal of a `using`.
+      "@typescript-eslint/no-unused-vars": [
+        "error",
+        { argsIgnorePattern: "^_", varsIgnorePattern: "^_", ignoreRestSiblings: true },
+      ],
       // The style of biome and of this code: index signatures are read with ["key"] where the compiler asks for it.
       "@typescript-eslint/dot-notation": "off",
     },

@@ -23,96 +23,95 @@ import type { BenchServer } from "./postgres.ts";
 /** Half of the bare insert: recording compares, marks and scores beside it. */
 const LIMIT = { atLeast: 0.5 };
 const PAGE = 1000;
-/** Each account has as many mailings in either product, and each partner two accounts. */
+/**
+ * The two sides take turns, source by source, so that both tables grow alike and whatever else the machine does meets both.
+ * Each account has as many mailings in either product, and each partner two accounts.
+ */
 const SIZES = {
-  full: { accounts: 50, mailings: 2000, rounds: 3 },
-  small: { accounts: 20, mailings: 1000, rounds: 1 },
+  full: { sources: 10, accounts: 5, mailings: 2000 },
+  small: { sources: 1, accounts: 4, mailings: 1000 },
 };
 const POLL_MS = 10;
 
 export async function collect(server: BenchServer, size: keyof typeof SIZES): Promise<BenchLine> {
-  const { accounts, mailings, rounds } = SIZES[size];
+  const { sources, accounts, mailings } = SIZES[size];
   const since = new Date(Date.now() - 330 * 86_400_000).toISOString().slice(0, 7);
   const remote = await openRemote(accounts, mailings, Date.parse(`${since}-01T00:00:00Z`) + 86_400_000);
-  try {
-    const measured: Round[] = [];
-    for (let number = 1; number <= rounds; number += 1) {
-      const one = await measure(server, { ...remote, accounts, since });
-      tell(
-        `collect ${number}/${rounds}: ${one.rows} rows; pipeline ${one.pipeline.toFixed(2)} s, ` +
-          `bare ${one.bare.toFixed(2)} s, unchanged ${one.unchanged.toFixed(2)} s`,
-      );
-      measured.push(one);
-    }
-    const ratios = measured.map(({ pipeline, bare }) => bare / pipeline);
-    const rate = (seconds: (one: Round) => number) =>
-      Math.round(median(measured.map((one) => one.rows / seconds(one))));
-    return toLine("collect", median(ratios), LIMIT, {
-      rounds: ratios.map(round),
-      rows: measured[0]?.rows,
-      page: PAGE,
-      pipelinePerSecond: rate(({ pipeline }) => pipeline),
-      barePerSecond: rate(({ bare }) => bare),
-      unchangedPerSecond: rate(({ unchanged }) => unchanged),
-      peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
-    });
-  } finally {
-    remote.close();
-  }
-}
-
-interface Round {
-  rows: number;
-  /** Seconds: from the request to sync until everything is recorded and scored. */
-  pipeline: number;
-  /** Seconds of the same sync again, which finds nothing new. */
-  unchanged: number;
-  /** Seconds of the bare insert. */
-  bare: number;
-}
-
-interface Remote {
-  port: number;
-  accounts: number;
-  since: string;
-}
-
-async function measure(server: BenchServer, remote: Remote): Promise<Round> {
   const piped = await server.openFresh();
   const target = await server.openFresh();
   try {
-    const { pipeline, unchanged } = await runPipeline(piped.url, remote);
-    const batches = await readBatches(piped.db);
-    await copyAround(piped.db, target.db);
-    const bare = await timed(async () => {
-      for (const batch of batches) await insertBare(target.db, batch);
+    const keys = Array.from({ length: sources }, (_, index) => `copernica-${index + 1}`);
+    const turns: Turn[] = [];
+    const unchanged: number[] = [];
+    let peakRssMb = 0;
+    await withPipeline(piped.url, { port: remote.port, since, keys, accounts }, async (context) => {
+      await copyAround(piped.db, target.db);
+      for (const key of keys) turns.push(await takeTurn(context, target.db, key));
+      for (const key of keys) unchanged.push((await timed(() => syncAndScore(context, key))).seconds);
+      peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
     });
-    return {
-      rows: batches.reduce((sum, batch) => sum + batch.length, 0),
-      pipeline,
-      unchanged,
-      bare: bare.seconds,
-    };
+    const rows = sum(turns.map((turn) => turn.rows));
+    const rate = (seconds: number[]) => Math.round(rows / sum(seconds));
+    const ratios = turns.map(({ pipeline, bare }) => bare / pipeline);
+    return toLine("collect", median(ratios), LIMIT, {
+      turns: ratios.map(round),
+      rows,
+      page: PAGE,
+      pipelinePerSecond: rate(turns.map(({ pipeline }) => pipeline)),
+      barePerSecond: rate(turns.map(({ bare }) => bare)),
+      unchangedPerSecond: rate(unchanged),
+      peakRssMb,
+    });
   } finally {
+    remote.close();
     await piped.close();
     await target.close();
   }
 }
 
-async function runPipeline(url: string, remote: Remote): Promise<{ pipeline: number; unchanged: number }> {
-  const config = loadConfig({ DATABASE_URL: url, STANDINGS_SECRET_KEY: Buffer.alloc(32).toString("base64") });
-  const context = await openContext(
-    config,
-    parseSources(toSources(remote), "sources.yaml"),
-    openLog("error"),
-  );
+interface Turn {
+  rows: number;
+  /** Seconds: from the request to sync until everything is recorded and scored. */
+  pipeline: number;
+  /** Seconds of the bare insert. */
+  bare: number;
+}
+
+/** Collects one source, then inserts what that has written into the other database. */
+async function takeTurn(context: Context, target: Database, key: string): Promise<Turn> {
+  const pipeline = await timed(() => syncAndScore(context, key));
+  const batches = await readBatches(context.db, key);
+  const bare = await timed(async () => {
+    for (const batch of batches) await insertBare(target, batch);
+  });
+  const rows = sum(batches.map((batch) => batch.length));
+  tell(`${key}: ${rows} rows; pipeline ${pipeline.seconds.toFixed(2)} s, bare ${bare.seconds.toFixed(2)} s`);
+  return { rows, pipeline: pipeline.seconds, bare: bare.seconds };
+}
+
+interface Setup {
+  port: number;
+  since: string;
+  keys: string[];
+  accounts: number;
+}
+
+/** Opens all that a worker process is, prepares partners, connections and programme, and closes it after the work. */
+async function withPipeline(
+  url: string,
+  setup: Setup,
+  work: (context: Context) => Promise<void>,
+): Promise<void> {
+  const config = loadConfig({
+    DATABASE_URL: url,
+    STANDINGS_SECRET_KEY: Buffer.alloc(32).toString("base64"),
+  });
+  const context = await openContext(config, parseSources(toSources(setup), "sources.yaml"), openLog("error"));
   try {
-    await prepare(context, remote.accounts);
+    await prepare(context, setup);
     const workers = await openWorkers(context, { schedules: false });
     try {
-      const first = await timed(() => syncAndScore(context));
-      const second = await timed(() => syncAndScore(context));
-      return { pipeline: first.seconds, unchanged: second.seconds };
+      await work(context);
     } finally {
       await workers.close();
     }
@@ -122,8 +121,8 @@ async function runPipeline(url: string, remote: Remote): Promise<{ pipeline: num
 }
 
 /** A complete listing, as a reconciliation asks for it: an ordinary first sync does less. */
-async function syncAndScore(context: Context): Promise<void> {
-  const [runId] = await beginSync(context, { sources: [], full: true, askedBy: "bench" });
+async function syncAndScore(context: Context, key: string): Promise<void> {
+  const [runId] = await beginSync(context, { sources: [key], full: true, askedBy: "bench" });
   for (;;) {
     const [row] = await context.db.execute<{ state: string; reason: string | null; pending: boolean }>(sql`
       select state, reason, exists (select from pending_partners) as pending from runs where id = ${runId}`);
@@ -135,43 +134,42 @@ async function syncAndScore(context: Context): Promise<void> {
   }
 }
 
-function toSources({ port, since }: Remote): string {
-  return `
-allow-private: ["127.0.0.1:${port}"]
-sources:
-  copernica:
+function toSources({ port, since, keys, accounts }: Setup): string {
+  const source = (key: string) => `
+  ${key}:
     connector: copernica
     every: 1 day
+    concurrency: ${accounts}
     settings:
       url: http://127.0.0.1:${port}/v4
       authenticate-url: http://127.0.0.1:${port}/authenticate
       time-zone: UTC
       since: "${since}"
-      page-limit: ${PAGE}
-`;
+      page-limit: ${PAGE}`;
+  return `allow-private: ["127.0.0.1:${port}"]\nsources:${keys.map(source).join("")}\n`;
 }
 
-async function prepare(context: Context, accounts: number): Promise<void> {
-  const numbers = Array.from({ length: accounts }, (_, index) => index + 1);
-  const partnerOf = (account: number) => `partner-${Math.ceil(account / 2)}`;
-  const slugs = [...new Set(numbers.map(partnerOf))];
+async function prepare(context: Context, { keys, accounts }: Setup): Promise<void> {
+  const { db, secrets } = context;
   const now = context.now();
-  await importPartners(context.db, {
+  const numbers = Array.from({ length: accounts }, (_, index) => index + 1);
+  const partnerOf = (key: string, account: number) => `${key}-${Math.ceil(account / 2)}`;
+  const slugs = [...new Set(keys.flatMap((key) => numbers.map((account) => partnerOf(key, account))))];
+  await importPartners(db, {
     text: `slug,name\n${slugs.map((slug) => `${slug},${slug}`).join("\n")}\n`,
     file: "partners.csv",
     now,
   });
-  const lines = numbers.map(
-    (account) => `${account},${partnerOf(account)},${account % 2 === 1 ? "own" : "client"},${account}`,
-  );
-  await importConnections(context.db, context.secrets, {
-    source: "copernica",
-    text: `key,partner,use,secret\n${lines.join("\n")}\n`,
-    file: "connections.csv",
-    now,
-  });
+  for (const source of keys) {
+    const lines = numbers.map(
+      (account) =>
+        `${account},${partnerOf(source, account)},${account % 2 === 1 ? "own" : "client"},${account}`,
+    );
+    const text = `key,partner,use,secret\n${lines.join("\n")}\n`;
+    await importConnections(db, secrets, { source, text, file: "connections.csv", now });
+  }
   const programme = fileURLToPath(new URL("../examples/copernica/programme.yaml", import.meta.url));
-  await publishProgramme(context.db, {
+  await publishProgramme(db, {
     text: await readFile(programme, "utf8"),
     file: "programme.yaml",
     publishedBy: "bench",
@@ -181,13 +179,13 @@ async function prepare(context: Context, accounts: number): Promise<void> {
 
 type Row = Record<string, string | null>;
 
-/** What the pipeline has written, as text, in its order. */
-async function readBatches(db: Database): Promise<Row[][]> {
+/** What the pipeline has written of a source, as text, in its order. */
+async function readBatches(db: Database, source: string): Promise<Row[][]> {
   const batches: Row[][] = [];
   for (let last = "0"; ; ) {
     const rows = await db.execute<Row>(sql`
       select id::text as last_id, ${sql.raw(COLUMNS.map(([name]) => `${name}::text`).join(", "))} from evidence
-      where id > ${last}::bigint order by id limit ${PAGE}`);
+      where source = ${source} and id > ${last}::bigint order by id limit ${PAGE}`);
     if (rows.length === 0) return batches;
     batches.push([...rows]);
     last = rows.at(-1)?.["last_id"] ?? last;
@@ -248,4 +246,8 @@ async function openRemote(accounts: number, mailings: number, startAtMs: number)
       child.disconnect();
     },
   };
+}
+
+function sum(values: number[]): number {
+  return values.reduce((all, one) => all + one, 0);
 }

@@ -11,11 +11,11 @@ import { openEmbedded } from "../db/embedded.ts";
 import { migrate } from "../db/migrate.ts";
 import { migrateQueue } from "../src/jobs.ts";
 
-export interface BenchDatabase {
+interface BenchDatabase {
   db: Database;
   url: string;
   /** Disconnects and drops it. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 export interface BenchServer {

@@ -124,7 +124,8 @@ async function rescoreAll(db: Database, workers: number, at: Date): Promise<numb
   const work = async () => {
     const programmes = openProgrammeVersions();
     for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
-      changed += (await rescoreRange(db, programmes, range, () => at)).changed;
+      const outcome = await rescoreRange(db, programmes, range, () => at);
+      changed += outcome.changed;
     }
   };
   await Promise.all(Array.from({ length: workers }, work));

@@ -68,7 +68,7 @@ function openWire(url: string, options: PoolOptions): OpenWire {
     max_pipeline: 0,
     // Unnamed statements: planned for their parameters each time, and at home behind a pooler.
     prepare: false,
-    fetch_types: true,
+    fetch_types: false,
     idle_timeout: 0,
     max_lifetime: 0,
     connect_timeout: 10,

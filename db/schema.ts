@@ -46,6 +46,8 @@ export const partners = pgTable(
     check("partners_slug_check", sql`${t.slug} ~ '^[a-z0-9]+(-[a-z0-9]+)*$'`),
     check("partners_status_check", sql`${t.status} in ('active', 'suspended', 'merged')`),
     check("partners_merged_check", sql`(${t.status} = 'merged') = (${t.mergedInto} is not null)`),
+    // Those the standings leave out: few, so that they are subtracted instead of the others counted.
+    index("partners_hidden_idx").on(t.id).where(sql`not (${t.status} = 'active' and ${t.listed})`),
   ],
 );
 
@@ -366,6 +368,7 @@ export const scores = pgTable(
   (t) => [
     primaryKey({ name: "scores_pkey", columns: [t.partnerId] }),
     foreignKey({ name: "scores_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
+    index("scores_order_idx").on(t.points.desc().nullsFirst(), t.reachedAt),
   ],
 );
 
@@ -405,6 +408,8 @@ export const pendingStandings = pgTable(
     partnerId: id("partner_id").notNull(),
     /** New with every marking, so that a mark made while the old one is being applied is not deleted with it. */
     mark: uuid("mark").notNull().defaultRandom(),
+    /** Of the first mark that has not been applied. */
+    since: instant("since").notNull().defaultNow(),
   },
   (t) => [
     primaryKey({ name: "pending_standings_pkey", columns: [t.partnerId] }),

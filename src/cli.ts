@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { runDoctor } from "./commands/doctor.ts";
 import { printExplanation } from "./commands/explain.ts";
 import { followRuns } from "./commands/follow.ts";
+import { aborted, untilInterrupted } from "./commands/interrupt.ts";
 import { type CommandParts, type Opened, readText, withContext } from "./commands/open.ts";
 import { printRanking } from "./commands/ranking.ts";
 import { beginRescore } from "./commands/rescore.ts";
@@ -131,7 +132,12 @@ LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
   program
     .command("migrate")
     .description("brings the database's schema up to date (every command does)")
-    .action(() => reading(() => Promise.resolve(output.print("The schema is up to date."))));
+    .action(() =>
+      reading(() => {
+        output.print("The schema is up to date.");
+        return Promise.resolve();
+      }),
+    );
 
   program
     .command("sync")
@@ -308,26 +314,4 @@ LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
 function positive(value: string): number {
   if (!/^[1-9]\d{0,14}$/.test(value)) throw new InvalidArgumentError("Expected a whole number from 1.");
   return Number(value);
-}
-
-/** Gives the work a signal that aborts at the first SIGINT or SIGTERM; the second one ends the process at once. */
-async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const interrupted = new AbortController();
-  const onSignal = () => {
-    if (interrupted.signal.aborted) process.exit(130);
-    interrupted.abort();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  try {
-    await work(interrupted.signal);
-  } finally {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -78,17 +78,16 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
   );
   const parsed = environment.safeParse(given);
-  if (!parsed.success) {
-    throw new UsageError(
-      parsed.error.issues.map((issue) => `${issue.path.map(String).join(".")}: ${issue.message}`).join("\n"),
-    );
-  }
-  const value = parsed.data;
-  if (value.DATABASE_URL !== undefined && value.STANDINGS_SECRET_KEY === undefined) {
-    throw new UsageError(
+  const problems = (parsed.error?.issues ?? []).map(
+    (issue) => `${issue.path.map(String).join(".")}: ${issue.message}`,
+  );
+  if (given["DATABASE_URL"] !== undefined && given["STANDINGS_SECRET_KEY"] === undefined) {
+    problems.push(
       "STANDINGS_SECRET_KEY: expected 32 bytes in base64 beside DATABASE_URL; make one with: openssl rand -base64 32",
     );
   }
+  if (!parsed.success || problems.length > 0) throw new UsageError(problems.join("\n"));
+  const value = parsed.data;
   return {
     databaseUrl: value.DATABASE_URL,
     redisUrl: value.REDIS_URL,

@@ -16,13 +16,15 @@ export interface ConnectionsImport {
 interface ConnectionRow {
   line: number;
   key: string;
-  partner: string | null;
-  use: string | null;
+  /** undefined: the list has no such column. */
+  partner: string | null | undefined;
+  use: string | null | undefined;
   secret: string | null;
 }
 
 interface StoredConnection {
   id: number;
+  key: string;
   partner_id: number | null;
   secret: string | null;
   use: string | null;
@@ -30,7 +32,7 @@ interface StoredConnection {
 
 /**
  * Imports a CSV of `key[,partner][,use][,secret]` into a source: the partner's slug, `own` or `client` use, the credential
- * in clear. An empty secret keeps the stored one. All or nothing; every problem is listed with its line, never with a
+ * in clear. An empty secret keeps the stored one, a column that is not there keeps what it would say. All or nothing; every problem is listed with its line, never with a
  * secret. When a connection gets another partner its evidence goes with it, as superseding rows. The same list again
  * changes nothing.
  */
@@ -46,7 +48,7 @@ export async function importConnections(
     const slugs = await tx.execute<{ slug: string; id: number }>(sql`
       select slug, id from partners where slug = any(${sql.param(rows.flatMap((row) => row.partner ?? []))}::text[])`);
     const partnerIds = new Map(slugs.map((row) => [row.slug, row.id]));
-    const unknown = rows.filter((row) => row.partner !== null && !partnerIds.has(row.partner));
+    const unknown = rows.filter((row) => typeof row.partner === "string" && !partnerIds.has(row.partner));
     if (unknown.length > 0) {
       throw new UsageError(
         unknown
@@ -54,11 +56,30 @@ export async function importConnections(
           .join("\n"),
       );
     }
+    // All of them before any evidence, and the partners last of all: a page that is being recorded holds its connection and
+    // waits for its partners, so that in any other order the two could wait for each other.
+    const known = await tx.execute<Record<string, unknown> & StoredConnection>(sql`
+      select id, key, partner_id, secret, attributes ->> 'use' as use from connections
+      where source = ${list.source} and key = any(${sql.param(rows.map((row) => row.key))}::text[])
+      order by id for update`);
+    const stored = new Map(known.map((row) => [row.key, row]));
     const result: ConnectionsImport = { added: 0, changed: 0, unchanged: 0 };
+    const touched: number[] = [];
     for (const row of rows) {
-      const partnerId = row.partner === null ? null : (partnerIds.get(row.partner) ?? null);
-      result[await put(tx, secrets, list, { ...row, partnerId })] += 1;
+      const before = stored.get(row.key);
+      const partnerId =
+        row.partner === undefined
+          ? (before?.partner_id ?? null)
+          : row.partner === null
+            ? null
+            : (partnerIds.get(row.partner) ?? null);
+      const use = row.use === undefined ? (before?.use ?? null) : row.use;
+      const outcome = await put(tx, secrets, list.source, { ...row, partnerId, use }, before);
+      result[outcome] += 1;
+      if (before !== undefined && before.partner_id !== partnerId)
+        touched.push(...(await moveEvidence(tx, before.id, partnerId, list.now)));
     }
+    await markPending(tx, touched, { cause: "identity", at: list.now });
     return result;
   });
 }
@@ -66,19 +87,17 @@ export async function importConnections(
 async function put(
   tx: Database,
   secrets: SecretBox,
-  list: { source: string; now: Date },
-  row: ConnectionRow & { partnerId: number | null },
+  source: string,
+  row: ConnectionRow & { partnerId: number | null; use: string | null },
+  known: StoredConnection | undefined,
 ): Promise<"added" | "changed" | "unchanged"> {
-  const owner = `${list.source}/${row.key}`;
+  const owner = `${source}/${row.key}`;
   const sealed = row.secret === null ? null : secrets.seal(row.secret, owner);
   const attributes = JSON.stringify(row.use === null ? {} : { use: row.use });
-  const [known] = await tx.execute<Record<string, unknown> & StoredConnection>(sql`
-    select id, partner_id, secret, attributes ->> 'use' as use from connections
-    where source = ${list.source} and key = ${row.key} for update`);
   if (known === undefined) {
     await tx.execute(sql`
       insert into connections (source, key, partner_id, secret, attributes)
-      values (${list.source}, ${row.key}, ${row.partnerId}::bigint, ${sealed}, ${attributes}::jsonb)`);
+      values (${source}, ${row.key}, ${row.partnerId}::bigint, ${sealed}, ${attributes}::jsonb)`);
     return "added";
   }
   const sameSecret = row.secret === null || isSealed(secrets, known.secret, row.secret, owner);
@@ -89,7 +108,6 @@ async function put(
       secret = ${sameSecret ? known.secret : sealed}, retry_at = null,
       cursor = case when ${known.use === row.use} then cursor end
     where id = ${known.id}`);
-  if (known.partner_id !== row.partnerId) await moveEvidence(tx, known.id, row.partnerId, list.now);
   return "changed";
 }
 
@@ -103,13 +121,16 @@ function isSealed(secrets: SecretBox, sealed: string | null, secret: string, own
   }
 }
 
-/** Evidence that named nobody is its connection's partner's: with another partner it becomes theirs from now on. */
+/**
+ * Evidence that named nobody is its connection's partner's: with another partner it becomes theirs from now on. Returns
+ * the partners to score again.
+ */
 async function moveEvidence(
   tx: Database,
   connectionId: number,
   partnerId: number | null,
   now: Date,
-): Promise<void> {
+): Promise<number[]> {
   const rows = await tx.execute<{ id: number; partner_id: number | null }>(sql`
     select id, partner_id from evidence
     where connection_id = ${connectionId} and namespace is null and superseded_at is null`);
@@ -121,8 +142,7 @@ async function moveEvidence(
     select source, connection_id, external_id, ${partnerId}::bigint, kind, occurred_at, ended_at, quantity,
       attributes, title, link, digest, run_id, superseded_at
     from evidence where id = any(${sql.param(ids)}::bigint[])`);
-  const partners = [partnerId, ...rows.map((row) => row.partner_id)].filter((id) => id !== null);
-  await markPending(tx, partners, { cause: "identity", at: now });
+  return [partnerId, ...rows.map((row) => row.partner_id)].filter((id) => id !== null);
 }
 
 function readRows(text: string, file: string): ConnectionRow[] {
@@ -130,15 +150,16 @@ function readRows(text: string, file: string): ConnectionRow[] {
   const seen = new Map<string, number>();
   const rows = parseCsv(text, file, ["key"], ["partner", "use", "secret"]).map(
     ({ line, values }): ConnectionRow => {
-      const { key = "", partner = "", use = "", secret = "" } = values;
+      const { key = "", partner, use, secret = "" } = values;
       const refuse = (message: string) => problems.push(`${file}:${line}: ${message}`);
       if (key === "") refuse("key: expected the account's id, or main where the source has no accounts");
-      if (!["", "own", "client"].includes(use)) refuse(`use: expected own or client, not "${use}"`);
+      if (!["", "own", "client"].includes(use ?? ""))
+        refuse(`use: expected own or client, not "${use ?? ""}"`);
       const first = seen.get(key);
       if (first !== undefined) refuse(`key: ${key} is on line ${first} already`);
       seen.set(key, line);
-      const given = (value: string) => (value === "" ? null : value);
-      return { line, key, partner: given(partner), use: given(use), secret: given(secret) };
+      const given = <T extends string | undefined>(value: T) => (value === "" ? null : value);
+      return { line, key, partner: given(partner), use: given(use), secret: secret === "" ? null : secret };
     },
   );
   if (problems.length > 0) throw new UsageError(problems.join("\n"));

@@ -80,7 +80,9 @@ export async function openContext(config: Config, sources: SourcesFile, log: Log
 
     const reader = config.redisUrl === undefined ? undefined : new Redis(config.redisUrl, redisForReading);
     const writer =
-      config.redisUrl === undefined ? undefined : new Redis(config.redisUrl, { maxRetriesPerRequest: 2 });
+      config.redisUrl === undefined
+        ? undefined
+        : new Redis(config.redisUrl, { maxRetriesPerRequest: 2, commandTimeout: 5000 });
     writer?.on("error", (error) => {
       log.debug({ err: error }, "redis is out of reach");
     });

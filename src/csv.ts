@@ -3,15 +3,15 @@ import { CsvError, parse } from "csv-parse/sync";
 import { UsageError } from "./errors.ts";
 
 export interface CsvRow {
-  /** In the file, from 1: what a person's editor shows. */
+  /** Where the row begins in the file, from 1: what a person's editor shows. */
   line: number;
-  /** By column; trimmed; empty where the row has nothing. */
+  /** By column of the header; trimmed; empty where the row has nothing. */
   values: Record<string, string>;
 }
 
 /**
  * Reads a CSV text with a header. `required` columns must be there, `optional` ones may, others are refused: a column nobody
- * reads is a misspelt one. Throws a UsageError with `file:line` for broken quoting, short or long rows and wrong headers.
+ * reads is a misspelt one. Throws a UsageError with `file:line` for broken quoting, short or long rows, wrong headers and NUL, which nothing can store.
  */
 export function parseCsv(text: string, file: string, required: string[], optional: string[] = []): CsvRow[] {
   let rows: { info: { lines: number }; record: string[] }[];
@@ -32,15 +32,20 @@ export function parseCsv(text: string, file: string, required: string[], optiona
   const known = [...required, ...optional];
   const missing = required.filter((column) => !header.includes(column));
   const unknown = header.filter((column) => !known.includes(column));
-  if (missing.length > 0 || unknown.length > 0) {
+  const twice = header.filter((column, index) => header.indexOf(column) !== index);
+  if (missing.length > 0 || unknown.length > 0 || twice.length > 0) {
     const problem = [
+      ...(twice.length > 0 ? [`column ${twice.join(", ")} is there twice`] : []),
       ...(missing.length > 0 ? [`column ${missing.join(", ")} is missing`] : []),
       ...(unknown.length > 0 ? [`column ${unknown.join(", ")} is unknown`] : []),
     ].join(" and ");
     throw new UsageError(`${file}:1: ${problem}; expected ${known.join(", ")}`);
   }
-  return rows.slice(1).map(({ info, record }) => ({
-    line: info.lines,
-    values: Object.fromEntries(header.map((column, index) => [column, record[index] ?? ""])),
-  }));
+  return rows.slice(1).map(({ info, record }) => {
+    // The parser counts to the end of the row; a quoted value may have gone over several lines.
+    const line = info.lines - record.reduce((breaks, value) => breaks + value.split("\n").length - 1, 0);
+    if (record.some((value) => value.includes("\0")))
+      throw new UsageError(`${file}:${line}: expected text without NUL`);
+    return { line, values: Object.fromEntries(header.map((column, index) => [column, record[index] ?? ""])) };
+  });
 }

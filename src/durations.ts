@@ -3,13 +3,12 @@ import { z } from "zod";
 
 const MS = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
 
+const expected = 'expected a span such as "30 seconds", "5 minutes", "1 day"';
+
 /** A zod schema that turns "5 minutes" into milliseconds. */
 export const duration = z
-  .string()
-  .regex(
-    /^[1-9]\d* (second|minute|hour|day)s?$/,
-    'expected a span such as "30 seconds", "5 minutes", "1 day"',
-  )
+  .string(expected)
+  .regex(/^[1-9]\d* (second|minute|hour|day)s?$/, expected)
   .transform((text) => {
     const [amount = "", unit = ""] = text.split(" ");
     return Number(amount) * MS[unit.replace(/s$/, "") as keyof typeof MS];

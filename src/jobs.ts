@@ -110,7 +110,7 @@ export function queueNames(sources: string[]): string[] {
 }
 
 /** A repeated job: every so many milliseconds, or by a cron pattern in a time zone. */
-export interface Schedule {
+interface Schedule {
   id: string;
   repeat: { every: number } | { pattern: string; tz: string };
 }
@@ -186,7 +186,11 @@ export async function migrateQueue(databaseUrl: string): Promise<void> {
 
 /** The backend's connection as a worker wants it: without a limit on retries, for it waits out an outage. */
 export function workerConnection(backend: QueueBackend): Redis | pg.Pool {
-  return backend.kind === "postgres" ? backend.pool : new Redis(backend.url, { maxRetriesPerRequest: null });
+  if (backend.kind === "postgres") return backend.pool;
+  const redis = new Redis(backend.url, { maxRetriesPerRequest: null });
+  // The worker reports its errors; unheard, they would be printed once more.
+  redis.on("error", () => undefined);
+  return redis;
 }
 
 /** Opens the queues this process may enqueue into. */
@@ -215,7 +219,7 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
     const queue =
       backend.kind === "postgres"
         ? (new onPostgres.Queue(name, { ...options, connection: backend.pool as never }) as unknown as Queue)
-        : (new onRedis.Queue(name, { ...options, connection: redis as never }) as unknown as Queue);
+        : new onRedis.Queue(name, { ...options, connection: redis as never });
     queue.on("error", complain);
     queues.set(name, queue);
   }

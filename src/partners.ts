@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../db/client.ts";
 import { parseCsv } from "./csv.ts";
 import { UsageError } from "./errors.ts";
-import { addIdentitiesWithin, type Identity } from "./evidence/match.ts";
+import { addIdentitiesWithin, type Identity, lockForMatching } from "./evidence/match.ts";
 import { markStandingsPending } from "./standings/refresh.ts";
 
 export interface PartnersImport {
@@ -18,8 +18,9 @@ interface PartnerRow {
   line: number;
   slug: string;
   name: string;
-  website: string | null;
-  listed: boolean;
+  /** undefined: the list has no such column. */
+  website: string | null | undefined;
+  listed: boolean | undefined;
   identities: Identity[];
 }
 
@@ -27,7 +28,7 @@ const SLUG = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 
 /**
  * Imports a CSV of `slug,name[,website][,listed][,identities]`; identities are `namespace:key` separated by semicolons.
- * A partner that is not in the list stays as it is. All or nothing: any problem throws a UsageError that lists every one of
+ * A partner or a column that is not in the list stays as it is. All or nothing: any problem throws a UsageError that lists every one of
  * them with its line. Importing the same list again changes nothing.
  */
 export async function importPartners(
@@ -36,19 +37,33 @@ export async function importPartners(
 ): Promise<PartnersImport> {
   const rows = readRows(list.text, list.file);
   return transaction(db, async (tx) => {
+    // Locks in everybody's order, so that a sync or a score job at work never waits for this in a circle: identities,
+    // partners, pending partners (in partner order), pending standings.
+    await lockForMatching(tx);
     const result: PartnersImport = { added: 0, changed: 0, unchanged: 0, matched: 0 };
+    const partners: { id: number; row: PartnerRow }[] = [];
+    const changed: number[] = [];
     for (const row of rows) {
-      const put = await putPartner(tx, row);
-      result[put.outcome] += 1;
-      if (put.outcome !== "unchanged") await markStandingsPending(tx, [put.id]);
+      const { id, outcome } = await putPartner(tx, row);
+      result[outcome] += 1;
+      if (outcome !== "unchanged") changed.push(id);
+      partners.push({ id, row });
+    }
+    const problems: { line: number; message: string }[] = [];
+    for (const { id, row } of partners.sort((a, b) => a.id - b.id)) {
       try {
-        const { matched } = await addIdentitiesWithin(tx, put.id, row.identities, list.now);
+        const { matched } = await addIdentitiesWithin(tx, id, row.identities, list.now);
         result.matched += matched;
       } catch (error) {
-        if (error instanceof UsageError) throw new UsageError(`${list.file}:${row.line}: ${error.message}`);
-        throw error;
+        if (!(error instanceof UsageError)) throw error;
+        problems.push({ line: row.line, message: error.message });
       }
     }
+    if (problems.length > 0) {
+      const inOrder = problems.sort((a, b) => a.line - b.line);
+      throw new UsageError(inOrder.map(({ line, message }) => `${list.file}:${line}: ${message}`).join("\n"));
+    }
+    await markStandingsPending(tx, changed);
     return result;
   });
 }
@@ -57,12 +72,20 @@ async function putPartner(
   tx: Database,
   row: PartnerRow,
 ): Promise<{ id: number; outcome: "added" | "changed" | "unchanged" }> {
-  const [known] = await tx.execute<{ id: number; same: boolean }>(sql`
-    select id, (name, website, listed) is not distinct from (${row.name}, ${row.website}::text, ${row.listed}::boolean) as same
-    from partners where slug = ${row.slug} for update`);
-  if (known?.same === true) return { id: known.id, outcome: "unchanged" };
+  // Not "for update": that would keep everybody waiting who writes a row that refers to the partner.
+  const [known] = await tx.execute<{
+    id: number;
+    name: string;
+    website: string | null;
+    listed: boolean;
+  }>(sql`select id, name, website, listed from partners where slug = ${row.slug} for no key update`);
+  const website = row.website === undefined ? (known?.website ?? null) : row.website;
+  const listed = row.listed ?? known?.listed ?? true;
+  if (known?.name === row.name && known.website === website && known.listed === listed) {
+    return { id: known.id, outcome: "unchanged" };
+  }
   const [put] = await tx.execute<{ id: number }>(sql`
-    insert into partners (slug, name, website, listed) values (${row.slug}, ${row.name}, ${row.website}, ${row.listed})
+    insert into partners (slug, name, website, listed) values (${row.slug}, ${row.name}, ${website}, ${listed})
     on conflict (slug) do update set name = excluded.name, website = excluded.website, listed = excluded.listed
     returning id`);
   if (put === undefined) throw new Error(`Partner ${row.slug} was not stored.`);
@@ -74,13 +97,14 @@ function readRows(text: string, file: string): PartnerRow[] {
   const seen = new Map<string, number>();
   const rows = parseCsv(text, file, ["slug", "name"], ["website", "listed", "identities"]).map(
     ({ line, values }): PartnerRow => {
-      const { slug = "", name = "", website = "", listed = "", identities = "" } = values;
+      const { slug = "", name = "", website, listed, identities = "" } = values;
       const refuse = (message: string) => problems.push(`${file}:${line}: ${message}`);
       if (!SLUG.test(slug))
         refuse(`slug: expected lower-case letters, digits and single hyphens, not "${slug}"`);
       if (name === "") refuse("name: expected a name");
-      if (website !== "" && !URL.canParse(website)) refuse(`website: expected a URL, not "${website}"`);
-      if (!["", "yes", "no"].includes(listed)) refuse(`listed: expected yes or no, not "${listed}"`);
+      if (website !== undefined && website !== "" && !isWebAddress(website))
+        refuse(`website: expected a URL that starts with https:// or http://, not "${website}"`);
+      if (!["", "yes", "no"].includes(listed ?? "")) refuse(`listed: expected yes or no, not "${listed}"`);
       const first = seen.get(slug);
       if (first !== undefined) refuse(`slug: ${slug} is on line ${first} already`);
       seen.set(slug, line);
@@ -89,20 +113,26 @@ function readRows(text: string, file: string): PartnerRow[] {
         slug,
         name,
         website: website === "" ? null : website,
-        listed: listed !== "no",
+        listed: listed === undefined ? undefined : listed !== "no",
         identities: identities
           .split(";")
           .filter((entry) => entry.trim() !== "")
           .map((entry) => {
-            const [namespace = "", ...key] = entry.trim().split(":");
-            if (namespace === "" || key.join(":") === "") {
+            const [namespace = "", ...rest] = entry.split(":");
+            const identity = { namespace: namespace.trim(), key: rest.join(":").trim() };
+            if (identity.namespace === "" || identity.key === "") {
               refuse(`identities: expected namespace:key, not "${entry.trim()}"`);
             }
-            return { namespace, key: key.join(":") };
+            return identity;
           }),
       };
     },
   );
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
   return rows;
+}
+
+/** It becomes a link on a page: another scheme could be a script. */
+function isWebAddress(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }

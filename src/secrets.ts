@@ -1,7 +1,7 @@
 // Credentials at rest: AES-256-GCM under STANDINGS_SECRET_KEY. The connection's name is authenticated with the text, so a
 // secret copied to another row does not open there.
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 export interface SecretBox {
@@ -47,12 +47,20 @@ export function secretBox(key: string): SecretBox {
 export async function readOrMakeSecretKey(home: string): Promise<string> {
   const file = join(home, "secret.key");
   await mkdir(home, { recursive: true });
+  // Written aside and linked: exactly one of several processes makes the file, and none ever reads half of it.
+  const draft = `${file}.${randomBytes(8).toString("hex")}`;
+  await writeFile(draft, randomBytes(32).toString("base64"), { flag: "wx", mode: 0o600 });
   try {
-    // "wx" lets exactly one of several processes create the file.
-    await writeFile(file, randomBytes(32).toString("base64"), { flag: "wx", mode: 0o600 });
+    await link(draft, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await rm(draft);
   }
   await chmod(file, 0o600);
-  return (await readFile(file, "utf8")).trim();
+  const key = (await readFile(file, "utf8")).trim();
+  if (Buffer.from(key, "base64").length === 32) return key;
+  throw new Error(
+    `${file} does not hold a key of 32 bytes in base64; restore it, or delete it and import the connections again.`,
+  );
 }

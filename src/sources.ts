@@ -131,7 +131,7 @@ export async function registerSources(db: Database, sources: Source[]): Promise<
           returning key)
         update connections set cursor = null, cursor_run = null
         where source in (select key from put) and exists (select from known)`);
-      if (!needsAccounts(source)) {
+      if (!source.connector.perAccount) {
         await tx.execute(sql`
           insert into connections (source, key)
           select ${source.key}, 'main' where not exists (select from connections where source = ${source.key})
@@ -139,11 +139,6 @@ export async function registerSources(db: Database, sources: Source[]): Promise<
       }
     }
   });
-}
-
-/** Copernica's tokens are of one account each, so it has no connection before one is imported. */
-export function needsAccounts(source: Source): boolean {
-  return source.connectorName === "copernica";
 }
 
 /** A relative `file` of the settings is relative to the sources file. */

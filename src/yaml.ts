@@ -13,7 +13,7 @@ export interface DocumentProblem {
 interface OpenDocument<T> {
   value: T;
   /** Throws one UsageError that lists the problems with file, line and key, in the order of the lines. */
-  refuse(problems: DocumentProblem[]): never;
+  refuse: (problems: DocumentProblem[]) => never;
 }
 
 /**
@@ -42,7 +42,7 @@ export function parseYaml<Schema extends z.ZodType>(
     });
     throw new UsageError(listed(located));
   };
-  const checked = schema.safeParse(document.toJS());
+  const checked = schema.safeParse(plain(document, file));
   if (!checked.success) {
     return refuse(
       checked.error.issues.flatMap((issue) =>
@@ -51,11 +51,27 @@ export function parseYaml<Schema extends z.ZodType>(
               path: [...issue.path, key],
               message: `unknown key; expected one of ${knownKeys(schema, issue.path)}`,
             }))
-          : [{ path: issue.path, message: issue.message }],
+          : // A key that is not one: what its own schema says of it is one level down.
+            [
+              {
+                path: issue.path,
+                message:
+                  issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message,
+              },
+            ],
       ),
     );
   }
   return { value: checked.data, refuse };
+}
+
+/** Aliases are resolved here, so an unknown anchor, or anchors within anchors without end, are found only now. */
+function plain(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new UsageError(`${file}:1: ${(error as Error).message}`);
+  }
 }
 
 function listed(problems: { line: number; text: string }[]): string {
@@ -68,7 +84,7 @@ function listed(problems: { line: number; text: string }[]): string {
 /** The line of the key at a path, or of the nearest parent that exists. */
 function lineOf(document: Document.Parsed, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = document.contents;
-  let offset = (document.contents as ParsedNode | null)?.range[0] ?? 0;
+  let offset = document.contents?.range[0] ?? 0;
   for (const step of path) {
     if (isMap(node)) {
       const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step));
@@ -87,16 +103,18 @@ function lineOf(document: Document.Parsed, lines: LineCounter, path: readonly Pr
 
 /** The keys a schema knows at a path, for the error about one it does not know. */
 function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string {
-  let at: unknown = schema;
+  let at = unwrapped(schema);
   for (const step of path) {
-    const def = (at as { def?: Record<string, unknown> } | undefined)?.def;
-    const shape = def?.["shape"] as Record<string, unknown> | undefined;
-    at = shape?.[String(step)] ?? def?.["valueType"] ?? def?.["element"] ?? def?.["innerType"];
+    const shape = at?.["shape"] as Record<string, unknown> | undefined;
+    at = unwrapped(shape?.[String(step)] ?? at?.["valueType"] ?? at?.["element"]);
   }
-  for (let inner = at as { def?: Record<string, unknown> } | undefined; inner !== undefined; ) {
-    const shape = inner.def?.["shape"] as Record<string, unknown> | undefined;
-    if (shape !== undefined) return Object.keys(shape).join(", ");
-    inner = (inner.def?.["innerType"] ?? inner.def?.["in"]) as typeof inner;
-  }
-  return "the documented ones";
+  const shape = at?.["shape"] as Record<string, unknown> | undefined;
+  return shape === undefined ? "the documented ones" : Object.keys(shape).join(", ");
+}
+
+/** What a schema is, below whatever makes it optional, gives it a default or transforms it. */
+function unwrapped(schema: unknown): Record<string, unknown> | undefined {
+  const def = (schema as { def?: Record<string, unknown> } | undefined)?.def;
+  const inner = def?.["innerType"] ?? def?.["in"];
+  return inner === undefined ? def : unwrapped(inner);
 }

@@ -22,6 +22,7 @@ const rules: Record<string, Rule> = {
   "names are kebab-case": files.namesAreKebabCase,
   "files are short": files.filesAreShort,
   "migrations are in the journal, each later than the one before": files.migrationsAreJournaled,
+  "the lock file is whole": files.lockIsWhole,
   "nothing in it holds on one machine only": files.nothingOfOneMachine,
   "links lead somewhere": files.linksLeadSomewhere,
 };
@@ -280,6 +281,16 @@ describe("the rules about files", () => {
       "db/migrations/0002_a.sql",
       "db/migrations/0001_a.sql",
     ]);
+  });
+
+  test("catch a lock file that was made where some packages were out of reach", () => {
+    const packages = {
+      "node_modules/a": { optionalDependencies: { "@a/linux": "1", "@a/darwin": "1", "@a/win32": "1" } },
+      "node_modules/@a/linux": {},
+      "node_modules/a/node_modules/@a/win32": {},
+    };
+    const found = files.lockIsWhole(toTree({ "package-lock.json": JSON.stringify({ packages }) }));
+    expect(found).toEqual(["package-lock.json: node_modules/a may need @a/darwin, which has no entry"]);
   });
 
   test("catch what holds on one machine only", () => {

@@ -7,7 +7,7 @@ import { toPullInput } from "../runs/pull.ts";
 import type { Source } from "../sources.ts";
 import type { Output } from "../terminal/output.ts";
 
-export interface Finding {
+interface Finding {
   part: string;
   ok: boolean;
   /** What was found; where it is not ok, also what to do. */

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "../context.ts";
 import { formatDuration } from "../durations.ts";
-import { isSettled, type RunReport, readRuns, readTroubledConnections } from "../runs/runs.ts";
+import { isRanked, isScored, type RunReport, readRuns, readTroubledConnections } from "../runs/runs.ts";
 import type { Output } from "../terminal/output.ts";
 import { formatCount, toTable } from "../terminal/table.ts";
 
@@ -21,6 +21,9 @@ export async function followRuns(
 ): Promise<RunReport[]> {
   const startedAt = performance.now();
   const announced = new Set<number>();
+  // Others go on marking partners all the time: what these runs have caused is what was marked before each of these instants.
+  let endedAt: Date | undefined;
+  let scoredAt: Date | undefined;
   for (;;) {
     const runs = (await readRuns(context.db, { ids: runIds })).reverse();
     for (const run of runs) {
@@ -29,7 +32,9 @@ export async function followRuns(
       output.note(toLine(run));
     }
     const ended = runs.every((run) => run.state !== "running");
-    if (signal.aborted || (ended && (await isSettled(context.db)))) {
+    if (ended) endedAt ??= context.now();
+    if (endedAt !== undefined && (await isScored(context.db, endedAt))) scoredAt ??= context.now();
+    if (signal.aborted || (scoredAt !== undefined && (await isRanked(context.db, scoredAt)))) {
       output.endProgress();
       return runs;
     }

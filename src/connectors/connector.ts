@@ -47,7 +47,7 @@ export interface PullInput<Settings> {
     /** For instance { use: "own" | "client" }. */
     attributes: Record<string, string>;
   };
-  /** What an earlier page of this connection carried; undefined: from the beginning. */
+  /** What an earlier page of this connection carried (with `full`, of the same listing); undefined: from the beginning. */
   cursor: Json | undefined;
   /**
    * true: a complete listing is wanted. Every fact that exists must be yielded, from the beginning or, where
@@ -72,6 +72,8 @@ export interface Connector<Settings = unknown> {
   settings: z.ZodType<Settings>;
   /** Whether every pull is a complete listing, even if `full` is false (a file, a table: there is nothing smaller). */
   alwaysComplete: boolean;
+  /** Whether each connection is an account of its own, so that there is none before one is imported. */
+  perAccount: boolean;
   /** The evidence kinds this source yields under these settings. */
   kinds(settings: Settings): string[];
   /**

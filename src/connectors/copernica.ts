@@ -98,6 +98,7 @@ type Mailing = z.output<typeof mailingSchema>;
 export const copernica = defineConnector<CopernicaSettings>({
   settings: settingsSchema,
   alwaysComplete: false,
+  perAccount: true,
   kinds: () => ["emails-sent", "newsletter"],
   async *pull(input) {
     for (let at = startOf(input); at.step !== "done"; ) {

@@ -51,6 +51,7 @@ type TableSettings = z.output<typeof settingsSchema>;
 export const table = defineConnector<TableSettings>({
   settings: settingsSchema,
   alwaysComplete: true,
+  perAccount: false,
   kinds: ({ evidence }) => [evidence],
   async *pull(input) {
     const places = new Map<string, string>();

@@ -51,6 +51,7 @@ const termsSchema = z.array(z.object({ id: z.int(), slug: z.string() }));
 export const wordpress = defineConnector<WordpressSettings>({
   settings: settingsSchema,
   alwaysComplete: true,
+  perAccount: false,
   kinds: ({ evidence }) => [evidence],
   async *pull(input) {
     const { settings } = input;

@@ -20,6 +20,11 @@ export async function lockForReading(tx: Database): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock_shared(${MATCHING})`);
 }
 
+/** What `addIdentitiesWithin` takes. Whoever changes partners besides takes it first, before any row. */
+export async function lockForMatching(tx: Database): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${MATCHING})`);
+}
+
 /**
  * Gives a partner identities; evidence that waited for them gets its partner at once (the unmatched row is superseded
  * by one with the partner, so what was known when stays true). An identity the partner has already is left alone; one
@@ -42,7 +47,7 @@ export async function addIdentitiesWithin(
   now: Date,
 ): Promise<{ matched: number }> {
   if (identities.length === 0) return { matched: 0 };
-  await tx.execute(sql`select pg_advisory_xact_lock(${MATCHING})`);
+  await lockForMatching(tx);
   const named = sql`unnest(${sql.param(identities.map((identity) => identity.namespace))}::text[],
     ${sql.param(identities.map((identity) => identity.key))}::text[]) as named (namespace, key)`;
   const taken = await tx.execute<{ namespace: string; key: string; slug: string }>(sql`

@@ -50,7 +50,7 @@ export function openProgrammeVersions(): ProgrammeVersions {
 }
 
 /**
- * Publishes a programme: stores its text as a version in force from `now` and makes every partner pending, in one
+ * Publishes a programme: stores its text as a version in force from `now` (or from the version before, where a clock is behind) and makes every partner pending, in one
  * transaction. The text of the version in force is not published again. Throws a UsageError that names `file` and line
  * when the programme is not valid.
  */
@@ -67,7 +67,9 @@ export async function publishProgramme(
     if (latest?.digest === digest) return { versionId: latest.id, published: false };
     const [row] = await tx.execute<{ id: number }>(sql`
       insert into programme_versions (document, digest, effective_from, published_at, published_by)
-      values (${document.text}, ${digest}, ${document.now}, ${document.now}, ${document.publishedBy}) returning id`);
+      values (${document.text}, ${digest},
+        greatest(${document.now}, (select max(effective_from) from programme_versions)), ${document.now},
+        ${document.publishedBy}) returning id`);
     if (row === undefined) throw new Error("The programme version was not stored.");
     await markPendingWhere(tx, sql`select id from partners`, { cause: "programme", at: document.now });
     return { versionId: row.id, published: true };

@@ -7,7 +7,7 @@ import { UsageError } from "../errors.ts";
 import { type Cause, markPendingWhere } from "../evidence/pending.ts";
 import type { Scope } from "../programme/compile.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
-import { differences } from "../scoring/differences.ts";
+import { differences, withoutJit } from "../scoring/differences.ts";
 import { scorePending } from "../scoring/score.ts";
 
 /** Partners in one range. Large enough that the statement's fixed cost vanishes, small enough to show progress. */
@@ -107,7 +107,7 @@ export async function rescoreRange(
  * Finds the partners of a scope whose stored score differs from the evaluation, marks them and drains what is pending in
  * that scope. Returns how many differed.
  */
-export async function rescoreScope(
+async function rescoreScope(
   db: Database,
   programmes: ProgrammeVersions,
   request: {
@@ -123,7 +123,10 @@ export async function rescoreScope(
   const differing = sql`
     select distinct partner_id from (${differences(version.compiled, request.scope, at)}) as differing
     where ${request.achievement === undefined ? sql`true` : sql`achievement = ${request.achievement}`}`;
-  const changed = await markPendingWhere(db, differing, { ...request.mark, at });
+  const changed = await transaction(db, async (tx) => {
+    await tx.execute(withoutJit);
+    return markPendingWhere(tx, differing, { ...request.mark, at });
+  });
   for (;;) {
     const batch = await scorePending(db, programmes, {
       now: request.now(),

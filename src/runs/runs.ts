@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { UsageError } from "../errors.ts";
 
-export type RunState = "running" | "complete" | "partial" | "held" | "failed";
+type RunState = "running" | "complete" | "partial" | "held" | "failed";
 
 export interface RunReport {
   id: number;
@@ -106,11 +106,16 @@ export async function readScoreChanges(
     order by abs(sum(delta)) desc, slug`);
 }
 
-/** Whether anything that a run has caused is still on its way to the standings. */
-export async function isSettled(db: Database): Promise<boolean> {
-  const [row] = await db.execute<{ settled: boolean }>(sql`
-    select not exists (select from pending_partners) and not exists (select from pending_standings) as settled`);
-  return row?.settled ?? false;
+/** Whether every partner that was marked until an instant has been scored since. */
+export async function isScored(db: Database, until: Date): Promise<boolean> {
+  const waiting = await db.execute(sql`select from pending_partners where since <= ${until} limit 1`);
+  return waiting.length === 0;
+}
+
+/** Whether every score that was written until an instant is in the standings. */
+export async function isRanked(db: Database, until: Date): Promise<boolean> {
+  const waiting = await db.execute(sql`select from pending_standings where since <= ${until} limit 1`);
+  return waiting.length === 0;
 }
 
 /**

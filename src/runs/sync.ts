@@ -14,7 +14,7 @@ export interface SyncRequest {
   now: Date;
 }
 
-export interface OpenConnection {
+interface OpenConnection {
   runId: number;
   connectionId: number;
   source: string;
@@ -116,16 +116,10 @@ export async function claimCollection(
   job: { runId: number; connectionId: number },
   options: { leaseMs: number; now: Date },
 ): Promise<Collection | undefined> {
-  const [row] = await db.execute<{
-    source: string;
-    full: boolean;
-    token: string;
-    key: string;
-    secret: string | null;
-    attributes: Record<string, string>;
-    cursor: unknown;
-    resumed: boolean;
-  }>(sql`
+  const row = await transaction(db, async (tx) => {
+    // First, so that what is read next is as a settlement at this very moment has left it.
+    await tx.execute(sql`select from connections where id = ${job.connectionId} for update`);
+    const [claimed] = await tx.execute<ClaimedRow>(sql`
     with open as (
       select run_connections.run_id, connection_id, runs.full from run_connections join runs on runs.id = run_id
       where run_id = ${job.runId} and connection_id = ${job.connectionId}
@@ -140,10 +134,14 @@ export async function claimCollection(
       update run_connections set state = 'running', attempts = attempts + 1
       where run_id = ${job.runId} and connection_id in (select id from leased))
     select source, "full", lease_token::text as token, key, secret, attributes, cursor, resumed from leased`);
+    return claimed;
+  });
   if (row === undefined) return undefined;
   const { token, ...rest } = row;
   return { ...job, ...rest, lease: { token, durationMs: options.leaseMs } };
 }
+
+type ClaimedRow = Omit<Collection, "runId" | "connectionId" | "lease"> & { token: string };
 
 /** How one connection's part of a run ended, or is put off. */
 export type Settlement =
@@ -167,13 +165,17 @@ export async function settleCollection(
   const failure = settlement.state === "complete" ? undefined : settlement;
   const retryAt = failure !== undefined && "retryAt" in failure ? failure.retryAt : undefined;
   await transaction(db, async (tx) => {
-    const [owned] = await tx.execute<{ state: string }>(sql`
+    // The connection first, as a page does: nobody takes the lease over meanwhile, and nobody waits in a circle.
+    const owned = await tx.execute(sql`
+      select from connections
+      where id = ${collection.connectionId} and lease_token = ${collection.token}::uuid for update`);
+    if (owned.length === 0) return;
+    const [ended] = await tx.execute<{ state: string }>(sql`
       with settled as (
         update run_connections set error_class = ${failure?.errorClass ?? null}, reason = ${failure?.reason ?? null},
           due_at = ${settlement.state === "queued" ? settlement.dueAt : now},
           state = case when ${settlement.state} = 'failed' and pages > 0 then 'partial' else ${settlement.state} end
         where run_id = ${collection.runId} and connection_id = ${collection.connectionId}
-          and exists (select from connections where id = ${collection.connectionId} and lease_token = ${collection.token}::uuid)
         returning state),
       released as (
         update connections set lease_token = null, lease_until = null, retry_at = ${retryAt ?? null},
@@ -183,7 +185,7 @@ export async function settleCollection(
         from settled, runs
         where connections.id = ${collection.connectionId} and runs.id = ${collection.runId})
       select state from settled`);
-    if (owned !== undefined && owned.state !== "queued") await finishWhenDone(tx, collection.runId, now);
+    if (ended !== undefined && ended.state !== "queued") await finishWhenDone(tx, collection.runId, now);
   });
 }
 

@@ -17,7 +17,7 @@ export interface EvidenceShown {
   link: string | null;
 }
 
-export interface AchievementExplained {
+interface AchievementExplained {
   key: string;
   title: string;
   /** Every point it can award is held. */

@@ -6,9 +6,9 @@
 // new snapshot for each statement). And as long as a partner is claimed, nobody else can claim it: one writer a partner.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import type { Scope } from "../programme/compile.ts";
+import { isInScope, type Scope } from "../programme/compile.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
-import { differences, inScope } from "./differences.ts";
+import { differences, inScope, withoutJit } from "./differences.ts";
 import { lastLine, nextLine, repairSums } from "./repair.ts";
 
 export interface ScoreOutcome {
@@ -51,6 +51,7 @@ export async function scorePending(
     const version = await programmes.inForce(tx, at);
     if (version === undefined) throw new Error("No programme is published; publish one first.");
     const ids = claims.map((row) => row.partner_id);
+    await tx.execute(withoutJit);
     const [written] = await tx.execute<{ changed: number; lines: number }>(
       write(differences(version.compiled, { partners: ids }, at), claims, { at, versionId: version.id }),
     );
@@ -75,7 +76,7 @@ async function claim(tx: Database, options: ScoreOptions): Promise<Claim[]> {
   return tx.execute<Record<string, unknown> & Claim>(sql`
     delete from pending_partners where partner_id in (
       select partner_id from pending_partners
-      where ${inScope(options.scope ?? "all")} and exists (
+      where ${isInScope(options.scope ?? "all")} and exists (
         select from programme_versions
         where effective_from <= greatest(${options.now}::timestamptz, (select ticked_at from clock)))
       order by partner_id limit ${options.limit} for update skip locked)

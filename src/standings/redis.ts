@@ -22,7 +22,7 @@ export interface StandingsCache {
   entries(size: number): AsyncGenerator<CachedEntry[]>;
 }
 
-export interface CachedEntry {
+interface CachedEntry {
   partnerId: number;
   /** Equal for equal partners ({@link toFingerprint}). */
   fingerprint: string;

@@ -31,6 +31,8 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+
 function widthOf(text: string): number {
-  return [...text.normalize("NFC")].length;
+  return [...graphemes.segment(text)].length;
 }

@@ -5,7 +5,7 @@ import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { type Answer, type Asked, json, openServer, send } from "./server.ts";
 
-const SECRET = "c0ffee-access-token";
+const SECRET = "c0ffee-of-account-4711";
 
 interface TestMailing {
   id: number;
@@ -324,6 +324,18 @@ describe("copernica", () => {
     await expect(pull()).rejects.toMatchObject({
       class: "data",
       message: expect.stringContaining("4711/emails/2026-03") as string,
+    });
+  });
+
+  test("an answer of another shape than agreed is named with its place", async () => {
+    bench.server.breakFrom(2, (response) => {
+      send(response, json({ mails: 3 }));
+    });
+    await expect(pull()).rejects.toMatchObject({
+      class: "data",
+      message: expect.stringMatching(
+        /v4\/consumption answered with other data than agreed at emails/,
+      ) as string,
     });
   });
 

@@ -42,7 +42,7 @@ export interface Deployment {
   close(): Promise<void>;
 }
 
-export interface Spawned {
+interface Spawned {
   process: ChildProcess;
   /** Once it has ended: exit code (null when killed) and both outputs. */
   ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
@@ -62,11 +62,10 @@ export async function openDeployment(backend: Backend, options: DeploymentOption
   const document = parse(
     (await example("sources.yaml")).replaceAll("127.0.0.1:4640", new URL(sandbox.url).host),
   ) as { sources: Record<string, { every: string }> };
-  for (const [key, source] of Object.entries(document.sources)) {
-    source.every = "1 day";
-    if (options.sources?.includes(key) === false) delete document.sources[key];
-  }
-  const text = stringify(document);
+  const chosen = Object.entries(document.sources)
+    .filter(([key]) => options.sources?.includes(key) !== false)
+    .map(([key, source]) => [key, { ...source, every: "1 day" }] as const);
+  const text = stringify({ ...document, sources: Object.fromEntries(chosen) });
   const file = join(home, "sources.yaml");
   await writeFile(file, text);
   const redis = backend === "redis" ? `${redisUrl() ?? ""}/${options.redisDatabase ?? 0}` : "";

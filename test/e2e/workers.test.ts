@@ -13,7 +13,7 @@ afterEach(async () => {
 
 describe.each(backends)("with the queue on %s", (backend) => {
   test("two worker processes finish a rescore of everybody with one line a partner, and drain on SIGTERM", async () => {
-    // The blog is none of the sources of what is rescored: the workers' first scheduled sync has little to do.
+    // The workers' first scheduled sync does not find these rows in the export, and holds the loss.
     const deployment = await openDeployment(backend, { sources: ["registrations", "blog"] });
     open = deployment;
     const { db, programmes, now } = deployment.context;

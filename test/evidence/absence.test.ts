@@ -53,7 +53,9 @@ describe("a complete listing", () => {
       { external_id: "unmatched", superseded_at: at(10) },
     ]);
     expect(await readPendingPartners(db)).toEqual([partners[1]]);
-    const [counts] = await db.execute(sql`select absent, seen from run_connections order by run_id desc limit 1`);
+    const [counts] = await db.execute(
+      sql`select absent, seen from run_connections order by run_id desc limit 1`,
+    );
     expect(counts).toEqual({ absent: 2, seen: 10 });
     expect(await db.execute(sql`select from listings`)).toEqual([]);
   });

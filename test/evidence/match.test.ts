@@ -45,7 +45,12 @@ const readForgotten = async () =>
 
 describe("matching", () => {
   test("evidence whose identity nobody has is kept and counted, and makes nobody pending", async () => {
-    const outcome = await record(db, lease, [factOf("x", "a"), factOf("x", "b"), factOf("y", "c"), fact("d")]);
+    const outcome = await record(db, lease, [
+      factOf("x", "a"),
+      factOf("x", "b"),
+      factOf("y", "c"),
+      fact("d"),
+    ]);
     expect(outcome).toEqual({ seen: 4, added: 4, changed: 0, unmatched: 3 });
     expect(await readUnmatched(db)).toEqual([
       { namespace: "crm", key: "x", kind: "article", count: 2 },
@@ -65,7 +70,10 @@ describe("matching", () => {
     expect(await readPendingPartners(db)).toEqual([partners[1]]);
     expect(await readUnmatched(db)).toMatchObject([{ key: "y" }]);
     // The source says the same again: nothing to do.
-    expect(await record(db, lease, [factOf("x", "a")], { now: at(11) })).toMatchObject({ added: 0, changed: 0 });
+    expect(await record(db, lease, [factOf("x", "a")], { now: at(11) })).toMatchObject({
+      added: 0,
+      changed: 0,
+    });
   });
 
   test("an identity the partner has already changes nothing, however often it is named", async () => {
@@ -81,7 +89,9 @@ describe("matching", () => {
     await addIdentities(db, partners[1]!, crm("x"), at(0));
     await record(db, lease, [factOf("y", "a")]);
     const refused = addIdentities(db, partners[2]!, crm("y", "x"), at(1));
-    await expect(refused).rejects.toThrow(new UsageError("identity crm:x belongs to partner partner-2 already"));
+    await expect(refused).rejects.toThrow(
+      new UsageError("identity crm:x belongs to partner partner-2 already"),
+    );
     expect(await db.execute(sql`select key, partner_id from identities`)).toEqual([
       { key: "x", partner_id: partners[1] },
     ]);

@@ -57,7 +57,14 @@ describe("recording a page", () => {
       { partner_id: partners[0], since: at(0), cause: "evidence", run_id: lease.runId },
     ]);
     expect(await readCursor()).toEqual({ cursor: { page: 2 }, cursor_run: lease.runId });
-    expect(await readCounts()).toEqual({ pages: 1, total: null, seen: 2, added: 2, changed: 0, unmatched: 0 });
+    expect(await readCounts()).toEqual({
+      pages: 1,
+      total: null,
+      seen: 2,
+      added: 2,
+      changed: 0,
+      unmatched: 0,
+    });
   });
 
   test("a page that is recorded again writes no evidence, no mark and no listing", async () => {
@@ -137,7 +144,10 @@ describe("recording a page", () => {
   });
 
   test("an empty page moves the cursor and nothing else", async () => {
-    expect(await record(db, lease, [], { cursor: "there", listing: true })).toMatchObject({ seen: 0, added: 0 });
+    expect(await record(db, lease, [], { cursor: "there", listing: true })).toMatchObject({
+      seen: 0,
+      added: 0,
+    });
     expect(await readCursor()).toMatchObject({ cursor: "there" });
     expect(await readPendingPartners(db)).toEqual([]);
   });
@@ -160,7 +170,9 @@ describe("recording a page", () => {
     await drainPending();
     const page = [fact("b", { quantity: 3 }), fact("first", { quantity: 3 }), fact("c", odd)];
     await expect(record(db, lease, page, { cursor: { page: 2 }, listing: true })).rejects.toThrow();
-    expect(await readEvidence(db)).toMatchObject([{ external_id: "first", quantity: 1, superseded_at: null }]);
+    expect(await readEvidence(db)).toMatchObject([
+      { external_id: "first", quantity: 1, superseded_at: null },
+    ]);
     expect(await readCursor()).toMatchObject({ cursor: { page: 1 } });
     expect(await readCounts()).toMatchObject({ pages: 1, seen: 1, added: 1, changed: 0 });
     expect(await readPendingPartners(db)).toEqual([]);
@@ -174,7 +186,9 @@ describe("the lease", () => {
     const taken = await claimCollection(db, { runId, connectionId }, { leaseMs: 60_000, now: at(2) });
     expect(taken?.lease.token).not.toBe(lease.token);
     const held = await db.execute(sql`select * from connections`);
-    await expect(record(db, lease, [fact("a")], { cursor: "stolen", now: at(2) })).rejects.toThrow(LeaseLostError);
+    await expect(record(db, lease, [fact("a")], { cursor: "stolen", now: at(2) })).rejects.toThrow(
+      LeaseLostError,
+    );
     await keepLease(db, lease, at(30));
     expect(await db.execute(sql`select * from connections`)).toEqual(held);
     expect(await readEvidence(db)).toEqual([]);
@@ -197,14 +211,14 @@ describe("recording at the same time", () => {
       await addIdentities(db, partner, [{ namespace: "crm", key: String(index) }], at(0));
     }
     const leases = await Promise.all(
-      ["one", "two", "three"].map(
-        async (source) => await openLease(db, await addConnection(db, { source })),
-      ),
+      ["one", "two", "three"].map(async (source) => await openLease(db, await addConnection(db, { source }))),
     );
     for (let round = 0; round < 15; round++) {
       const page = partners.map((_, index) => factOf(String(index), `${round}-${index}`));
       await Promise.all(
-        leases.map((one, index) => record(db, one, index === 1 ? page.toReversed() : page, { now: at(round) })),
+        leases.map((one, index) =>
+          record(db, one, index === 1 ? page.toReversed() : page, { now: at(round) }),
+        ),
       );
     }
     expect(await readCurrent(db)).toHaveLength(15 * 10 * 3);
@@ -218,7 +232,8 @@ describe("recording at the same time", () => {
     }
     const [one, two] = [await openLease(db, leases[0]!), await openLease(db, leases[1]!)];
     for (let round = 0; round < 8; round++) {
-      const facts = (quantity: number) => Array.from({ length: 400 }, (_, n) => fact(`${round >> 1}-${n}`, { quantity }));
+      const facts = (quantity: number) =>
+        Array.from({ length: 400 }, (_, n) => fact(`${round >> 1}-${n}`, { quantity }));
       await Promise.all([record(db, one, facts(round)), record(db, two, facts(round).reverse())]);
     }
     const current = await readCurrent(db);

@@ -80,7 +80,7 @@ test("the page's defaults of sources.yaml are those of a file that leaves them o
   );
   const [hour, minute] = (file["reconcile.at"] ?? "").split(":").map(Number);
   expect(parsed).toMatchObject({
-    allowPrivate: JSON.parse(file["allow-private"] ?? ""),
+    allowPrivate: JSON.parse(file["allow-private"] ?? "") as unknown,
     reconcile: { pattern: `0 ${minute} ${hour} * * *`, timeZone: file["reconcile.time-zone"] },
     sources: [{ concurrency: Number(source["concurrency"]), limit: undefined, freshWithinMs: 3 * 600_000 }],
   });
@@ -98,19 +98,25 @@ interface JsonSchema {
   default?: unknown;
 }
 
-/** Leaves by dotted path, each as the page should tell its default. */
+/** Leaves by dotted path, each with what the page should say of its default. */
 function defaultsOf({ properties = {}, required = [] }: JsonSchema, prefix = ""): Record<string, string> {
-  return Object.entries(properties).reduce<Record<string, string>>((found, [key, schema]) => {
-    if (schema.properties !== undefined) return { ...found, ...defaultsOf(schema, `${prefix}${key}.`) };
-    const given = typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default);
-    const whenAbsent = given === "" ? "empty" : (given ?? (required.includes(key) ? "required" : "none"));
-    return { ...found, [prefix + key]: whenAbsent };
-  }, {});
+  const found: Record<string, string> = {};
+  for (const [key, schema] of Object.entries(properties)) {
+    if (schema.properties !== undefined) Object.assign(found, defaultsOf(schema, `${prefix}${key}.`));
+    else if (schema.default === "") found[prefix + key] = "empty";
+    else if (typeof schema.default === "string") found[prefix + key] = schema.default;
+    else if (schema.default !== undefined) found[prefix + key] = JSON.stringify(schema.default);
+    else found[prefix + key] = required.includes(key) ? "required" : "none";
+  }
+  return found;
 }
 
 describe("settings", () => {
-  test.each(Object.keys(connectors))("of %s are on the page, each with its default", (name) => {
-    const schema = z.toJSONSchema(connectors[name]!.settings, { io: "input" }) as JsonSchema;
-    expect(rowsBelow(`### Settings of \`${name}\``)).toEqual(defaultsOf(schema));
-  });
+  test.each(Object.entries(connectors))(
+    "of %s are on the page, each with its default",
+    (name, { settings }) => {
+      const schema = z.toJSONSchema(settings, { io: "input" }) as JsonSchema;
+      expect(rowsBelow(`### Settings of \`${name}\``)).toEqual(defaultsOf(schema));
+    },
+  );
 });

@@ -74,6 +74,21 @@ export const migrationsAreJournaled: Rule = (tree) => {
   ];
 };
 
+/**
+ * The lock file has an entry for every optional package its packages name, those for other platforms included: `npm ci`
+ * refuses one that lacks any.
+ */
+export const lockIsWhole: Rule = (tree) => {
+  const { packages = {} } = JSON.parse(tree.get("package-lock.json") ?? "{}") as {
+    packages?: Record<string, { optionalDependencies?: Record<string, string> }>;
+  };
+  return Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => !(`node_modules/${name}` in packages || `${path}/node_modules/${name}` in packages))
+      .map((name) => `package-lock.json: ${path} may need ${name}, which has no entry`),
+  );
+};
+
 /** Written in parts, so that this file does not offend itself. */
 const FOREIGN = [
   {

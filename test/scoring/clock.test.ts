@@ -25,7 +25,7 @@ afterEach(async () => {
   await database.close();
 });
 
-const before = (instant: Date, ms: number) => new Date(instant.getTime() - ms);
+const msBefore = (instant: Date, ms: number) => new Date(instant.getTime() - ms);
 const HOUR_MS = 3_600_000;
 
 /** Lets time pass until an instant and scores what it touched. Returns the points of the first partner. */
@@ -47,37 +47,138 @@ interface Case {
 
 // Amsterdam: 29 March 2026 02:00 -> 03:00 (01:00Z), 25 October 2026 03:00 -> 02:00 (01:00Z).
 const cases: Case[] = [
-  { what: "evidence of the future begins", window: "ever", occurredAt: "2026-06-01T12:05Z", on: "2026-06-01T12:05Z", points: "gains" },
-  { what: "a certificate ends", window: "in-force", occurredAt: "2026-05-01T10:00Z", endedAt: "2026-06-01T12:05:00.007Z", on: "2026-06-01T12:05:00.007Z", points: "loses" },
-  { what: "a window of two days passes", window: { last: "2 days" }, occurredAt: "2026-05-30T09:30Z", on: "2026-06-01T09:30Z", points: "loses" },
-  { what: "a day of 23 hours passes", window: { last: "1 day" }, occurredAt: "2026-03-28T12:00Z", on: "2026-03-29T11:00Z", points: "loses" },
-  { what: "a day of 25 hours passes", window: { last: "1 day" }, occurredAt: "2026-10-24T12:00Z", on: "2026-10-25T13:00Z", points: "loses" },
-  { what: "a window ends in the hour that is skipped", window: { last: "1 day" }, occurredAt: "2026-03-28T01:30Z", on: "2026-03-29T01:00Z", points: "loses" },
-  { what: "a window ends in the hour that comes twice", window: { last: "1 day" }, occurredAt: "2026-10-24T00:30Z", on: "2026-10-25T00:30Z", points: "loses" },
-  { what: "a month ends in summer", window: { rolling: "1 month" }, occurredAt: "2026-05-15T10:00Z", on: "2026-05-31T22:00Z", points: "loses" },
-  { what: "a month ends in winter", window: { rolling: "1 month" }, occurredAt: "2026-01-15T10:00Z", on: "2026-01-31T23:00Z", points: "loses" },
-  { what: "the month of the spring change ends", window: { previous: "month" }, occurredAt: "2026-03-15T10:00Z", on: "2026-03-31T22:00Z", points: "gains" },
-  { what: "the month of the autumn change ends", window: { rolling: "1 month" }, occurredAt: "2026-10-15T10:00Z", on: "2026-10-31T23:00Z", points: "loses" },
-  { what: "the previous month is another one", window: { previous: "month" }, occurredAt: "2026-02-10T10:00Z", on: "2026-03-31T22:00Z", points: "loses" },
-  { what: "a year ends", window: { previous: "year" }, occurredAt: "2026-06-01T10:00Z", on: "2026-12-31T23:00Z", points: "gains" },
-  { what: "a season ends", window: { season: "current" }, occurredAt: "2026-06-01T10:00Z", on: "2026-09-30T22:00Z", points: "loses" },
+  {
+    what: "evidence of the future begins",
+    window: "ever",
+    occurredAt: "2026-06-01T12:05Z",
+    on: "2026-06-01T12:05Z",
+    points: "gains",
+  },
+  {
+    what: "a certificate ends",
+    window: "in-force",
+    occurredAt: "2026-05-01T10:00Z",
+    endedAt: "2026-06-01T12:05:00.007Z",
+    on: "2026-06-01T12:05:00.007Z",
+    points: "loses",
+  },
+  {
+    what: "a window of two days passes",
+    window: { last: "2 days" },
+    occurredAt: "2026-05-30T09:30Z",
+    on: "2026-06-01T09:30Z",
+    points: "loses",
+  },
+  {
+    what: "a day of 23 hours passes",
+    window: { last: "1 day" },
+    occurredAt: "2026-03-28T12:00Z",
+    on: "2026-03-29T11:00Z",
+    points: "loses",
+  },
+  {
+    what: "a day of 25 hours passes",
+    window: { last: "1 day" },
+    occurredAt: "2026-10-24T12:00Z",
+    on: "2026-10-25T13:00Z",
+    points: "loses",
+  },
+  {
+    what: "a window ends in the hour that is skipped",
+    window: { last: "1 day" },
+    occurredAt: "2026-03-28T01:30Z",
+    on: "2026-03-29T01:00Z",
+    points: "loses",
+  },
+  {
+    what: "a window ends in the hour that comes twice",
+    window: { last: "1 day" },
+    occurredAt: "2026-10-24T00:30Z",
+    on: "2026-10-25T00:30Z",
+    points: "loses",
+  },
+  {
+    what: "a month ends in summer",
+    window: { rolling: "1 month" },
+    occurredAt: "2026-05-15T10:00Z",
+    on: "2026-05-31T22:00Z",
+    points: "loses",
+  },
+  {
+    what: "a month ends in winter",
+    window: { rolling: "1 month" },
+    occurredAt: "2026-01-15T10:00Z",
+    on: "2026-01-31T23:00Z",
+    points: "loses",
+  },
+  {
+    what: "the month of the spring change ends",
+    window: { previous: "month" },
+    occurredAt: "2026-03-15T10:00Z",
+    on: "2026-03-31T22:00Z",
+    points: "gains",
+  },
+  {
+    what: "the month of the autumn change ends",
+    window: { rolling: "1 month" },
+    occurredAt: "2026-10-15T10:00Z",
+    on: "2026-10-31T23:00Z",
+    points: "loses",
+  },
+  {
+    what: "the previous month is another one",
+    window: { previous: "month" },
+    occurredAt: "2026-02-10T10:00Z",
+    on: "2026-03-31T22:00Z",
+    points: "loses",
+  },
+  {
+    what: "a year ends",
+    window: { previous: "year" },
+    occurredAt: "2026-06-01T10:00Z",
+    on: "2026-12-31T23:00Z",
+    points: "gains",
+  },
+  {
+    what: "a season ends",
+    window: { season: "current" },
+    occurredAt: "2026-06-01T10:00Z",
+    on: "2026-09-30T22:00Z",
+    points: "loses",
+  },
 ];
 
 describe("the passing of time", () => {
-  test.each(cases)("$points points to the millisecond when $what", async ({ window, occurredAt, endedAt, on, points }) => {
-    const instant = new Date(on);
-    const start = before(instant, HOUR_MS);
-    await publish(db, programmeText({ one: { evidence: "one", window, award: { points: 7, "at-least": 1 } } }), start);
-    const end = endedAt === undefined ? {} : { endedAt: new Date(endedAt) };
-    await list(db, connection, [fact("a", { kind: "one", occurredAt: new Date(occurredAt), ...end })], start);
-    const [then, later] = points === "gains" ? [0, 7] : [7, 0];
-    expect(await pointsAt(start)).toBe(then);
-    expect(await pointsAt(before(instant, 1))).toBe(then);
-    expect(await pointsAt(instant)).toBe(later);
-    expect((await readLedger(db)).at(-1)).toMatchObject({ cause: "clock", at: instant, delta: later - then });
-    expect(await verify(db, programmes, instant)).toMatchObject({ pending: 0, drift: 0 });
-    expect(await pointsAt(new Date(instant.getTime() + HOUR_MS))).toBe(later);
-  });
+  test.each(cases)(
+    "$points points to the millisecond when $what",
+    async ({ window, occurredAt, endedAt, on, points }) => {
+      const instant = new Date(on);
+      const start = msBefore(instant, HOUR_MS);
+      await publish(
+        db,
+        programmeText({ one: { evidence: "one", window, award: { points: 7, "at-least": 1 } } }),
+        start,
+      );
+      const end = endedAt === undefined ? {} : { endedAt: new Date(endedAt) };
+      await list(
+        db,
+        connection,
+        [fact("a", { kind: "one", occurredAt: new Date(occurredAt), ...end })],
+        start,
+      );
+      const [then, later] = points === "gains" ? [0, 7] : [7, 0];
+      expect(await pointsAt(start)).toBe(then);
+      expect(await pointsAt(msBefore(instant, 1))).toBe(then);
+      expect(await pointsAt(instant)).toBe(later);
+      expect((await readLedger(db)).at(-1)).toMatchObject({
+        cause: "clock",
+        at: instant,
+        delta: later - then,
+      });
+      expect(await verify(db, programmes, instant)).toMatchObject({ pending: 0, drift: 0 });
+      expect(await pointsAt(new Date(instant.getTime() + HOUR_MS))).toBe(later);
+    },
+  );
 
   test("marks nobody when nothing can change", async () => {
     await publish(db, usual, at(0));
@@ -93,7 +194,7 @@ describe("the passing of time", () => {
     await publish(db, usual, at(0));
     await pointsAt(at(0));
     const midnight = new Date("2026-06-01T22:00:00Z");
-    expect(await tick(db, programmes, before(midnight, 1))).toEqual({ marked: 0 });
+    expect(await tick(db, programmes, msBefore(midnight, 1))).toEqual({ marked: 0 });
     expect(await tick(db, programmes, midnight)).toEqual({ marked: 2 });
   });
 

@@ -41,7 +41,12 @@ export const usual = programmeText({
 });
 
 export async function publish(db: Database, text: string, now: Date): Promise<number> {
-  const { versionId } = await publishProgramme(db, { text, file: "programme.yaml", publishedBy: "test", now });
+  const { versionId } = await publishProgramme(db, {
+    text,
+    file: "programme.yaml",
+    publishedBy: "test",
+    now,
+  });
   return versionId;
 }
 

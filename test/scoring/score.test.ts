@@ -75,7 +75,9 @@ describe("scoring", () => {
     expect(await readScores(db)).toEqual([
       { partner_id: partner, points: 20, reached_at: at(2), version: 1 },
     ]);
-    expect(await db.execute(sql`select partner_id from pending_standings`)).toEqual([{ partner_id: partner }]);
+    expect(await db.execute(sql`select partner_id from pending_standings`)).toEqual([
+      { partner_id: partner },
+    ]);
   });
 
   test("vanished evidence becomes a negative line, and what is back a positive one", async () => {
@@ -254,7 +256,9 @@ describe("scoring while evidence comes in", () => {
           const key = String(1 + ((n * 7 + shift * 31 + round) % 200));
           if ((n + round) % 3 > 0) return [];
           return [
-            factOf(key, `${shift}-${key}-${round % 3}`, { kind: round % 2 === 0 ? "article" : "certificate" }),
+            factOf(key, `${shift}-${key}-${round % 3}`, {
+              kind: round % 2 === 0 ? "article" : "certificate",
+            }),
           ];
         });
         await record(db, lease, page, { now: at(round) });

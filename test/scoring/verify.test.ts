@@ -7,7 +7,16 @@ import { finishReconcile, startReconcile } from "../../src/runs/reconcile.ts";
 import { tick } from "../../src/scoring/clock.ts";
 import { verify } from "../../src/scoring/verify.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
-import { addConnection, addPartners, at, fact, factOf, list, openLease, record } from "../evidence/collecting.ts";
+import {
+  addConnection,
+  addPartners,
+  at,
+  fact,
+  factOf,
+  list,
+  openLease,
+  record,
+} from "../evidence/collecting.ts";
 import { drain, publish, readLedger, readPoints, readScores, usual } from "./programmes.ts";
 
 let database: TestDatabase;
@@ -23,9 +32,15 @@ beforeEach(async () => {
   await publish(db, usual, at(0));
   await tick(db, programmes, at(0));
   // Three score versions each, so that there is a ledger to contradict.
-  await db.execute(sql`insert into identities (namespace, key, partner_id) select 'crm', slug, id from partners`);
+  await db.execute(
+    sql`insert into identities (namespace, key, partner_id) select 'crm', slug, id from partners`,
+  );
   const lease = await openLease(db, await addConnection(db));
-  for (const [minute, kind] of [[1, "article"], [2, "certificate"], [3, "article"]] as const) {
+  for (const [minute, kind] of [
+    [1, "article"],
+    [2, "certificate"],
+    [3, "article"],
+  ] as const) {
     const facts = partners.map((_, n) => factOf(`partner-${n + 1}`, `${kind}-${n}-${minute}`, { kind }));
     await record(db, lease, facts, { now: at(minute) });
     await drain(db, programmes, at(minute));
@@ -114,38 +129,50 @@ describe("verify", () => {
     expect(await verify(db, programmes, at(3))).toEqual({ partners: 2, pending: 0, drift: 0, ...clean });
   });
 
-  test.each(tamperings)("finds $what, says where, and a reconciliation repairs it", async ({ statement, found, points = 20 }) => {
-    await db.execute(statement);
-    const before = await readLedger(db);
-    const version = (await readScores(db)).find((row) => row.partner_id === partners[1])?.version ?? 3;
-    const lists = { evaluation: [], achievements: [], ledger: [], ...found };
-    expect(await verify(db, programmes, at(3))).toEqual({ partners: 2, pending: 0, drift: 1, ...lists });
+  test.each(tamperings)(
+    "finds $what, says where, and a reconciliation repairs it",
+    async ({ statement, found, points = 20 }) => {
+      await db.execute(statement);
+      const before = await readLedger(db);
+      const version = (await readScores(db)).find((row) => row.partner_id === partners[1])?.version ?? 3;
+      const lists = { evaluation: [], achievements: [], ledger: [], ...found };
+      expect(await verify(db, programmes, at(3))).toEqual({ partners: 2, pending: 0, drift: 1, ...lists });
 
-    const { runId } = await startReconcile(db, { sources: [], askedBy: "test", now: at(4) });
-    expect(await finishReconcile(db, programmes, noCache, { runId, now: () => at(5) })).toEqual({ drift: 1 });
-    expect(await verify(db, programmes, at(6))).toMatchObject({ pending: 0, drift: 0 });
-    for (const of of ["scores", "ledger", "achievements_held"] as const) {
-      expect(await readPoints(db, partners, of)).toEqual([20, points]);
-    }
-    // By lines that were added: none is changed or gone, and each names the reconciliation.
-    const after = await readLedger(db);
-    expect(after.slice(0, before.length)).toEqual(before);
-    const added = after.slice(before.length);
-    expect(added.every((line) => line.cause === "reconcile" && line.run_id === runId)).toBe(true);
-    expect(added.every((line) => line.partner_id === partners[1])).toBe(true);
-    expect(await db.execute(sql`select drift, awards, state from runs where id = ${runId}`)).toEqual([
-      { drift: 1, awards: added.length, state: "complete" },
-    ]);
-    expect((await readScores(db))[1]!.version).toBeGreaterThanOrEqual(version);
+      const { runId } = await startReconcile(db, { sources: [], askedBy: "test", now: at(4) });
+      expect(await finishReconcile(db, programmes, noCache, { runId, now: () => at(5) })).toEqual({
+        drift: 1,
+      });
+      expect(await verify(db, programmes, at(6))).toMatchObject({ pending: 0, drift: 0 });
+      for (const of of ["scores", "ledger", "achievements_held"] as const) {
+        expect(await readPoints(db, partners, of)).toEqual([20, points]);
+      }
+      // By lines that were added: none is changed or gone, and each names the reconciliation.
+      const after = await readLedger(db);
+      expect(after.slice(0, before.length)).toEqual(before);
+      const added = after.slice(before.length);
+      expect(added.every((line) => line.cause === "reconcile" && line.run_id === runId)).toBe(true);
+      expect(added.every((line) => line.partner_id === partners[1])).toBe(true);
+      expect(await db.execute(sql`select drift, awards, state from runs where id = ${runId}`)).toEqual([
+        { drift: 1, awards: added.length, state: "complete" },
+      ]);
+      expect((await readScores(db))[1]!.version).toBeGreaterThanOrEqual(version);
 
-    // And the partner can be scored again.
-    await list(db, await addConnection(db, { source: "later", partnerId: partners[1]! }), [fact("later")], at(7));
-    await drain(db, programmes, at(7));
-    expect(await readPoints(db, partners, "scores")).toEqual([20, points + 5]);
-    expect(await verify(db, programmes, at(8))).toMatchObject({ drift: 0 });
-    const next = await startReconcile(db, { sources: [], askedBy: "test", now: at(9) });
-    expect(await finishReconcile(db, programmes, noCache, { runId: next.runId, now: () => at(9) })).toEqual({ drift: 0 });
-  });
+      // And the partner can be scored again.
+      await list(
+        db,
+        await addConnection(db, { source: "later", partnerId: partners[1]! }),
+        [fact("later")],
+        at(7),
+      );
+      await drain(db, programmes, at(7));
+      expect(await readPoints(db, partners, "scores")).toEqual([20, points + 5]);
+      expect(await verify(db, programmes, at(8))).toMatchObject({ drift: 0 });
+      const next = await startReconcile(db, { sources: [], askedBy: "test", now: at(9) });
+      expect(await finishReconcile(db, programmes, noCache, { runId: next.runId, now: () => at(9) })).toEqual(
+        { drift: 0 },
+      );
+    },
+  );
 
   test("does not count a partner that waits for its score", async () => {
     await db.execute(sql`update scores set points = 1 where ${ofSecond}`);
@@ -154,9 +181,12 @@ describe("verify", () => {
   });
 
   test("does not count a partner that the next tick of the clock will mark", async () => {
-    await list(db, await addConnection(db, { source: "later", partnerId: partners[0]! }), [
-      fact("later", { occurredAt: at(10) }),
-    ], at(3));
+    await list(
+      db,
+      await addConnection(db, { source: "later", partnerId: partners[0]! }),
+      [fact("later", { occurredAt: at(10) })],
+      at(3),
+    );
     await drain(db, programmes, at(4));
     expect(await verify(db, programmes, at(11))).toMatchObject({ pending: 1, drift: 0 });
     await tick(db, programmes, at(11));
@@ -166,7 +196,9 @@ describe("verify", () => {
   });
 
   test("a repair that waits is not forgotten because evidence comes in meanwhile", async () => {
-    await db.execute(sql`update ledger set delta = 4 where achievement = 'articles' and score_version = 1 and ${ofSecond}`);
+    await db.execute(
+      sql`update ledger set delta = 4 where achievement = 'articles' and score_version = 1 and ${ofSecond}`,
+    );
     await markPending(db, [partners[1]!], { cause: "reconcile", at: at(3) });
     await markPending(db, [partners[1]!], { cause: "evidence", at: at(3) });
     await drain(db, programmes, at(4));

@@ -1,0 +1,66 @@
+import { sql } from "drizzle-orm";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Database } from "../../db/client.ts";
+import { UsageError } from "../../src/errors.ts";
+import { openProgrammeVersions } from "../../src/programme/versions.ts";
+import { openTestDatabase, type TestDatabase } from "../database.ts";
+import { addPartners, at, readPendingPartners } from "../evidence/collecting.ts";
+import { programmeText, publish, usual } from "./programmes.ts";
+
+let database: TestDatabase;
+let db: Database;
+
+beforeEach(async () => {
+  database = await openTestDatabase();
+  db = database.db;
+});
+afterEach(async () => {
+  await database.close();
+});
+
+const other = programmeText({ articles: { evidence: "article", award: { each: 1, cap: 2 } } });
+const inForce = async (minute: number) => (await openProgrammeVersions().inForce(db, at(minute)))?.id;
+
+describe("publishing a programme", () => {
+  test("makes everybody pending, once: the text in force is not published again", async () => {
+    const partners = await addPartners(db, 3);
+    const first = await publish(db, usual, at(0));
+    expect(await readPendingPartners(db)).toEqual(partners);
+    await db.execute(sql`delete from pending_partners`);
+    expect(await publish(db, usual, at(1))).toBe(first);
+    expect(await readPendingPartners(db)).toEqual([]);
+    expect(await db.execute(sql`select from programme_versions`)).toHaveLength(1);
+  });
+
+  test("by several at once makes one version", async () => {
+    const ids = await Promise.all([1, 2, 3, 4].map(() => publish(db, usual, at(0))));
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  test("keeps every version, and each is in force from its publication to the next", async () => {
+    const first = await publish(db, usual, at(0));
+    const second = await publish(db, other, at(10));
+    const third = await publish(db, usual, at(20));
+    expect(new Set([first, second, third]).size).toBe(3);
+    expect(await Promise.all([-1, 0, 9, 10, 19, 20, 99].map(inForce))).toEqual([
+      undefined,
+      first,
+      first,
+      second,
+      second,
+      third,
+      third,
+    ]);
+  });
+
+  test("takes effect even when the publisher's clock is behind the version before", async () => {
+    await publish(db, usual, at(10));
+    const second = await publish(db, other, at(5));
+    expect(await inForce(10)).toBe(second);
+  });
+
+  test("of a document that is not valid stores nothing", async () => {
+    await expect(publish(db, `${usual}}`, at(0))).rejects.toThrow(UsageError);
+    expect(await db.execute(sql`select from programme_versions`)).toEqual([]);
+  });
+});
