@@ -12,7 +12,7 @@ import { type BenchLine, median, round, tell, timed, toLine } from "./lines.ts";
 import type { BenchServer } from "./postgres.ts";
 
 /** Of a rescore that changes nothing. */
-const LIMIT = { atMost: 3 };
+const LIMIT = { atMost: 2 };
 const SIZES = {
   full: { partners: 100_000, rows: 5_000_000, rounds: 3 },
   small: { partners: 1_000, rows: 50_000, rounds: 1 },

@@ -46,7 +46,7 @@ test("every bench prints one JSON line with its ratio, its limit and whether it 
     expect.objectContaining({
       bench: "rescore",
       ratio: aNumber,
-      limit: { atMost: 3 },
+      limit: { atMost: 2 },
       ok: aBoolean,
       oneWorkerRatio: aNumber,
       everybodyRatio: aNumber,

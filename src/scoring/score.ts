@@ -8,7 +8,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { isInScope, type Scope } from "../programme/compile.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
-import { differences, inScope, withoutJit } from "./differences.ts";
+import { differences, withoutJit } from "./differences.ts";
 import { lastLine, nextLine, repairSums } from "./repair.ts";
 
 export interface ScoreOutcome {

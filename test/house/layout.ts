@@ -112,7 +112,6 @@ export const secludedRooms: Rule = (tree) =>
 /** The files and folders that may import a package, its types included. */
 const homes: Record<string, string[]> = {
   "@hono/node-server": ["src/web/"],
-  "async-exit-hook": ["db/"],
   bullmq: ["src/jobs.ts", "workers/runtime.ts"],
   commander: ["src/cli.ts"],
   "csv-parse": ["src/csv.ts", "src/connectors/table-rows.ts"],

@@ -8,7 +8,7 @@ import {
   readFinishableReconciles,
   startReconcile,
 } from "../../src/runs/reconcile.ts";
-import { isSettled, readRuns } from "../../src/runs/runs.ts";
+import { isRanked, isScored, readRuns } from "../../src/runs/runs.ts";
 import {
   claimCollection,
   readOpenConnections,
@@ -126,9 +126,19 @@ describe("a reconciliation", () => {
     const { runId } = await start([]);
     expect(await finish(runId, cache(3))).toEqual({ drift: 3 });
     expect(await readPoints(db, [partner], "scores")).toEqual([5]);
-    expect(await isSettled(db)).toBe(false);
+  });
+
+  test("is seen to be on its way until it is scored, and then until it is in the standings", async () => {
+    await publish(db, usual, at(0));
+    await list(db, { source: "crm", connectionId: 2 }, [fact("a")], at(1));
+    expect(await isScored(db, at(0))).toBe(false);
+    await drain(db, programmes, at(2));
+    expect(await isScored(db, at(2))).toBe(true);
+    await db.execute(sql`update pending_standings set since = ${at(2)}`);
+    expect(await isRanked(db, at(1))).toBe(true);
+    expect(await isRanked(db, at(2))).toBe(false);
     await db.execute(sql`delete from pending_standings`);
-    expect(await isSettled(db)).toBe(true);
+    expect(await isRanked(db, at(2))).toBe(true);
   });
 
   describe("of a score that drifts", () => {
