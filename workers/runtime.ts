@@ -2,7 +2,9 @@
 // Delivery is at least once (a lost lock, a killed process, and on Postgres even a deadlock at the very end of a job all
 // deliver it again), which is why every handler says why running twice is harmless.
 import { DelayedError, type Job, UnrecoverableError, type Worker } from "bullmq";
+import type { Logger } from "pino";
 import type { Context } from "../src/context.ts";
+import { SourceError } from "../src/errors.ts";
 import {
   collectQueue,
   type JobName,
@@ -20,7 +22,7 @@ import type { Failure, Handler } from "./handler.ts";
 import { rank } from "./rank.ts";
 import { reconcile } from "./reconcile.ts";
 import { rescore } from "./rescore.ts";
-import { BACKOFF, type Backoff, decideRetry } from "./retry.ts";
+import { BACKOFF, type Backoff, decideRetry, type RetryDecision } from "./retry.ts";
 import { score } from "./score.ts";
 import { sync } from "./sync.ts";
 
@@ -143,7 +145,7 @@ async function perform(
           backoff,
         });
     for (const write of writers) await write({ error, decision });
-    log.warn({ err: error, decision }, "failed");
+    logFailure(log, error, decision);
     const message = storable(error);
     if (decision.action === "give-up") throw new UnrecoverableError(message);
     if (decision.action === "retry") throw new RetryError(message, decision.delayMs);
@@ -153,6 +155,13 @@ async function perform(
     }
     await resumeLater(context, name, job, decision.delayMs);
   }
+}
+
+/** What will be tried again is news, what was given up a warning. A source's failure needs no stack: it is not the code's. */
+function logFailure(log: Logger, error: unknown, decision: RetryDecision): void {
+  const said = error instanceof SourceError ? { class: error.class, reason: error.message } : { err: error };
+  if (decision.action === "give-up") log.warn({ ...said, decision }, "failed");
+  else log.info({ ...said, decision }, "failed; it is tried again");
 }
 
 function payload<Name extends JobName>(name: Name, job: Job): JobPayload<Name> {

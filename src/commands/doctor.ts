@@ -82,7 +82,14 @@ async function checkProgramme(context: Context): Promise<string> {
   const version = await context.programmes.inForce(context.db, context.now());
   if (version === undefined)
     throw new Error("none is published; publish one with: standings publish programme.yaml");
-  return `${version.programme.name}, version ${version.id}, ${version.programme.achievements.length} achievements`;
+  const { name, achievements } = version.programme;
+  const yielded = context.sources.sources.flatMap((source) => source.connector.kinds(source.settings));
+  const missing = achievements.filter((achievement) => !yielded.includes(achievement.evidence));
+  if (missing.length > 0) {
+    const asked = missing.map((achievement) => `${achievement.key} (${achievement.evidence})`).join(", ");
+    throw new Error(`no source yields the evidence of ${asked}; add one to ${context.sources.file}`);
+  }
+  return `${name}, version ${version.id}, ${achievements.length} achievements`;
 }
 
 interface CheckedConnection {

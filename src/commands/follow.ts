@@ -46,7 +46,7 @@ export async function followRuns(
 /** "blog        complete  1 page, 48 seen, 2 new, 1 gone". */
 function toLine(run: RunReport): string {
   const counts = [
-    `${formatCount(run.pages)} pages`,
+    `${formatCount(run.pages)} ${run.pages === 1 ? "page" : "pages"}`,
     `${formatCount(run.seen)} pieces of evidence`,
     ...(run.added > 0 ? [`${formatCount(run.added)} new`] : []),
     ...(run.changed > 0 ? [`${formatCount(run.changed)} changed`] : []),

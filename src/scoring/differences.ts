@@ -3,8 +3,9 @@
 //
 // Figures (npm run bench -- rescore, docs/benchmarks.md): three quarters of the time is the evaluation; expanding it to a row
 // for each achievement and the full join are the rest. Postgres hashes what is held of a range (26,000 rows in 2 MB for
-// 5,000 partners) or merges along its primary key for more partners, and both take the same time. So nothing is gained by
-// pivoting achievements_held into columns to compare whole partners, which would be a second statement to keep right.
+// 5,000 partners) or merges along its primary key for more partners, and both take the same time. Not tried:
+// achievements_held pivoted into columns, to compare whole partners. It could save a part of that quarter at best, and the
+// score job would need this query all the same.
 import { type SQL, sql } from "drizzle-orm";
 import { type CompiledProgramme, isInScope, type Scope } from "../programme/compile.ts";
 
