@@ -31,7 +31,7 @@ const SIZES = {
   full: { sources: 10, accounts: 5, mailings: 2000 },
   small: { sources: 1, accounts: 4, mailings: 1000 },
 };
-const POLL_MS = 10;
+const POLL_MS = 25;
 
 export async function collect(server: BenchServer, size: keyof typeof SIZES): Promise<BenchLine> {
   const { sources, accounts, mailings } = SIZES[size];

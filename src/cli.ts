@@ -1,17 +1,20 @@
 // The command line: `standings <command>`. Answers go to standard output, everything else to standard error.
 // Exit codes: 0 done, 1 failed (or not everything is complete), 2 the call was wrong.
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, Help, InvalidArgumentError } from "commander";
 import { runDoctor } from "./commands/doctor.ts";
 import { printExplanation } from "./commands/explain.ts";
+import { reportFailure } from "./commands/failure.ts";
 import { followRuns } from "./commands/follow.ts";
+import { environmentHelp, helpStyle } from "./commands/help.ts";
 import { aborted, untilInterrupted } from "./commands/interrupt.ts";
-import { type CommandParts, type Opened, readText, withContext } from "./commands/open.ts";
+import { type CommandParts, type Opened, readText, requireQueue, withContext } from "./commands/open.ts";
 import { printRanking } from "./commands/ranking.ts";
 import { beginRescore } from "./commands/rescore.ts";
 import { approve, printRuns } from "./commands/runs.ts";
 import { runFirstSync, serve, serveAndWatch } from "./commands/start.ts";
 import { beginReconcile, beginSync, finishAndReport } from "./commands/sync.ts";
 import { importConnections } from "./connections.ts";
+import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { importPartners } from "./partners.ts";
 import { publishProgramme } from "./programme/versions.ts";
@@ -19,61 +22,55 @@ import { verify } from "./scoring/verify.ts";
 import { type Output, openOutput } from "./terminal/output.ts";
 
 /** Runs one command and sets the process's exit code. Never throws. */
-export async function runCommand(args: string[], parts: CommandParts): Promise<void> {
-  const output = openOutput(process.stdout, process.stderr, () => performance.now());
+export async function runCommand(
+  args: string[],
+  parts: CommandParts,
+  output = openOutput(process.stdout, process.stderr, () => performance.now()),
+): Promise<void> {
   const program = describeCommands(parts, output);
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
     output.endProgress();
-    process.exitCode = report(error, output);
+    process.exitCode =
+      error instanceof CommanderError ? Math.min(2, 2 * error.exitCode) : reportFailure(error, output);
   }
-}
-
-/** Says what went wrong in words for whoever called. Returns the exit code. */
-function report(error: unknown, output: Output): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof UsageError) {
-    output.note(`standings: ${error.message}`);
-    return 2;
-  }
-  output.note(`standings: ${error instanceof Error ? error.message : String(error)}`);
-  for (
-    let cause = error instanceof Error ? error.cause : undefined;
-    cause instanceof Error;
-    cause = cause.cause
-  ) {
-    output.note(`  because: ${cause.message}`);
-  }
-  return 1;
 }
 
 interface Json {
   json: boolean;
 }
 
-function describeCommands(parts: CommandParts, output: Output): Command {
+/** Every command with its options; docs/cli.md is held against it. */
+export function describeCommands(parts: CommandParts, output: Output): Command {
   const program = new Command("standings")
     .description("Partner scores that keep themselves: evidence in, points awarded, standings fresh.")
     .version("0.1.0")
     .exitOverride()
     .showHelpAfterError("(standings --help lists the commands)")
-    .addHelpText(
-      "after",
-      `
-Configuration is in the environment: DATABASE_URL (none: an embedded Postgres under .standings/), REDIS_URL (none:
-the queue runs on Postgres), STANDINGS_SECRET_KEY, STANDINGS_SOURCES (none: sources.yaml, or the example), STANDINGS_PORT,
-LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
-    );
+    .configureHelp(helpStyle(new Help()))
+    .configureOutput({
+      writeOut: (text) => {
+        output.print(text.trimEnd());
+      },
+      writeErr: (text) => {
+        output.note(text.trimEnd());
+      },
+    })
+    .addHelpText("after", environmentHelp);
   const failing = (ok: boolean) => {
     if (!ok) process.exitCode = 1;
+  };
+  const openWorkers: CommandParts["openWorkers"] = async (context, options) => {
+    await requireQueue(context);
+    return parts.openWorkers(context, options);
   };
   const reading = <T>(work: (opened: Opened) => Promise<T>) =>
     withContext({ parts, output, callsSources: false }, work);
   const working = (work: (opened: Opened, signal: AbortSignal) => Promise<void>) =>
     withContext({ parts, output, callsSources: true }, (opened) =>
       untilInterrupted(async (signal) => {
-        const workers = await parts.openWorkers(opened.context, { schedules: false });
+        const workers = await openWorkers(opened.context, { schedules: false });
         try {
           await work(opened, signal);
         } finally {
@@ -89,7 +86,7 @@ LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
     .action(async ({ once }: { once: boolean }) => {
       await withContext({ parts, output, callsSources: true, alive: !once }, ({ context }) =>
         untilInterrupted(async (signal) => {
-          const workers = await parts.openWorkers(context, { schedules: !once });
+          const workers = await openWorkers(context, { schedules: !once });
           try {
             failing(await runFirstSync(context, output, signal));
             if (!once && !signal.aborted) await serveAndWatch(context, output, signal);
@@ -107,7 +104,7 @@ LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
     .action(async () => {
       await withContext({ parts, output, callsSources: true, logLevel: "info" }, ({ context }) =>
         untilInterrupted(async (signal) => {
-          const workers = await parts.openWorkers(context, { schedules: true });
+          const workers = await openWorkers(context, { schedules: true });
           output.note("The worker runs.");
           await aborted(signal);
           await workers.close();
@@ -202,7 +199,7 @@ LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
 
   const runs = program
     .command("runs")
-    .description("the latest runs and how they ended")
+    .description("the latest runs and how they ended; runs approve <run> believes a loss that was held")
     .option("--limit <n>", "how many", positive, 20)
     .option("--json", "as JSON", false)
     .action((options: Json & { limit: number }) =>
@@ -302,11 +299,11 @@ LOG_LEVEL. Exit codes: 0 done, 1 failed, 2 the call was wrong.`,
     .command("doctor")
     .description("checks configuration, database, queue and every source's credential, with the remedy")
     .option("--json", "as JSON", false)
-    .action((options: Json) =>
-      withContext({ parts, output, callsSources: true }, async ({ context }) => {
-        failing(await runDoctor(context, output, options));
-      }),
-    );
+    .action(async (options: Json) => {
+      const open = <T>(work: (context: Context) => Promise<T>) =>
+        withContext({ parts, output, callsSources: true }, ({ context }) => work(context));
+      failing(await runDoctor(open, output, options));
+    });
 
   return program;
 }

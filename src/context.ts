@@ -78,7 +78,7 @@ export async function openContext(config: Config, sources: SourcesFile, log: Log
     const queues = openQueues(backend, keys, log);
     opened.push(() => queues.close());
 
-    const reader = config.redisUrl === undefined ? undefined : new Redis(config.redisUrl, redisForReading);
+    const reader = config.redisUrl === undefined ? undefined : await connectReader(config.redisUrl);
     const writer =
       config.redisUrl === undefined
         ? undefined
@@ -111,6 +111,17 @@ export async function openContext(config: Config, sources: SourcesFile, log: Log
     await close();
     throw error;
   }
+}
+
+/** The reader has no offline queue: a command that asks at once would find Redis unreachable while it still connects. */
+async function connectReader(url: string): Promise<Redis> {
+  const reader = new Redis(url, redisForReading);
+  await new Promise<void>((resolve) => {
+    reader.once("ready", resolve).once("error", () => {
+      resolve();
+    });
+  });
+  return reader;
 }
 
 async function findDatabase(config: Config, log: Logger): Promise<{ url: string; close(): Promise<void> }> {

@@ -119,8 +119,9 @@ export interface Queues {
   backend: QueueBackend;
   /**
    * Nudges. Never throws because of the queue: what is not enqueued now is found by the next sweep; a failure is logged.
-   * Throws when the payload is not the job's (a mistake in the code). `epoch` sets the nudge apart from earlier ones of the
-   * same work: a job that died with its worker stays active for half a minute, and must not keep its successor out.
+   * So is work of a source that is not configured here: the sweep knows what to do about it. Throws when the payload is
+   * not the job's (a mistake in the code). `epoch` sets the nudge apart from earlier ones of the same work: a job that died
+   * with its worker stays active for half a minute, and must not keep its successor out.
    */
   nudge<Name extends JobName>(
     name: Name,
@@ -232,12 +233,14 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
     backend,
     async nudge(name, payload, options) {
       const data = jobPayloads[name].parse(payload) as never;
-      const queue = queueOf(jobRules[name].queue(data));
+      const queue = queues.get(jobRules[name].queue(data));
+      if (queue === undefined) {
+        log.warn({ job: name, payload }, "not enqueued: its source is not in sources.yaml");
+        return;
+      }
       try {
-        await queue.add(name, data, {
-          ...jobOptions(name, data, options?.epoch),
-          ...(options?.delayMs === undefined ? {} : { delay: Math.ceil(options.delayMs) }),
-        });
+        const delay = options?.delayMs === undefined ? {} : { delay: Math.ceil(options.delayMs) };
+        await answered(queue.add(name, data, { ...jobOptions(name, data, options?.epoch), ...delay }));
         lastComplaint = "";
       } catch (error) {
         complain(error as Error);
@@ -259,13 +262,23 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
       }
     },
     async ping() {
-      await queueOf("control").getJobCounts("waiting");
+      await answered(queueOf("control").getJobCounts("waiting"));
     },
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.close()));
       redis?.disconnect();
     },
   };
+}
+
+/** BullMQ waits for ever for a server it has never reached. */
+const ANSWER_MS = 5000;
+
+async function answered(work: Promise<unknown>): Promise<void> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(reject, ANSWER_MS, new Error("the queue has not answered in time")).unref();
+  });
+  await Promise.race([work, late]);
 }
 
 /** Ends what `openQueueBackend` opened; after the queues and the workers. */

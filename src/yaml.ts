@@ -1,5 +1,5 @@
 // YAML documents people write: parsed with their positions, checked by a zod schema, every problem named with its line.
-import { type Document, isMap, isScalar, LineCounter, type ParsedNode, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, LineCounter, type ParsedNode, parse, parseDocument } from "yaml";
 import type { z } from "zod";
 import { UsageError } from "./errors.ts";
 
@@ -117,4 +117,9 @@ function unwrapped(schema: unknown): Record<string, unknown> | undefined {
   const def = (schema as { def?: Record<string, unknown> } | undefined)?.def;
   const inner = def?.["innerType"] ?? def?.["in"];
   return inner === undefined ? def : unwrapped(inner);
+}
+
+/** A document whose scalars are the text that was written: `1.10` stays "1.10", `007` stays "007". */
+export function readAsWritten(text: string): unknown {
+  return parse(text, { schema: "failsafe", logLevel: "error" });
 }

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../db/client.ts";
 import { UsageError } from "../src/errors.ts";
 import { importPartners } from "../src/partners.ts";
+import { openProgrammeVersions } from "../src/programme/versions.ts";
+import { scorePending } from "../src/scoring/score.ts";
 import { openTestDatabase, type TestDatabase } from "./database.ts";
 import {
   addConnection,
@@ -15,6 +17,7 @@ import {
   record,
   untilBlocked,
 } from "./evidence/collecting.ts";
+import { publish, usual } from "./scoring/programmes.ts";
 
 let database: TestDatabase;
 let db: Database;
@@ -134,6 +137,22 @@ describe("importing partners", () => {
     await scoring.release();
     expect(await page).toMatchObject({ added: 2 });
     expect(await again).toMatchObject({ added: 1, unchanged: 2 });
+  });
+
+  test("neither keeps a score job of its partners waiting in a circle nor is kept", async () => {
+    await publish(db, usual, at(0));
+    await load(header, "alpha,Alpha,,,crm:a");
+    const lease = await openLease(db, await addConnection(db));
+    await record(db, lease, [factOf("a", "a0"), factOf("later", "b0")]);
+    const ranking = await holdOpen(db, sql`update pending_standings set mark = gen_random_uuid()`);
+    const scoring = scorePending(db, openProgrammeVersions(), { now: at(1), limit: 10 });
+    await untilBlocked(db, 1);
+    const again = load(header, "alpha,Alpha,,,crm:a;crm:later");
+    await untilBlocked(db, 2);
+    await ranking.release();
+    expect(await scoring).toMatchObject({ lines: 1 });
+    expect(await again).toMatchObject({ unchanged: 1, matched: 1 });
+    expect(await readPendingPartners(db)).toHaveLength(1);
   });
 
   test("never deadlocks with pages of the same partners, in whatever order", async () => {

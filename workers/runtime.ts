@@ -64,6 +64,8 @@ export async function openRuntime(context: Context, backoff: Backoff = BACKOFF):
     concurrencies.set(collectQueue(source.key), source.concurrency);
   concurrencies.set("control", jobRules.sync.concurrency);
 
+  // Every worker meets an outage again and again: said once, until a job is taken up again.
+  const complaints = new Set<string>();
   const connections = [...concurrencies].map(() => workerConnection(backend));
   const workers = [...concurrencies].map(([queue, concurrency], index): Worker => {
     const WorkerClass = workerClasses[backend.kind] as unknown as typeof Worker;
@@ -89,7 +91,11 @@ export async function openRuntime(context: Context, backoff: Backoff = BACKOFF):
       },
     );
     worker.on("error", (error) => {
-      context.log.warn({ err: error, queue }, "worker error");
+      if (!complaints.has(error.message)) context.log.warn({ err: error, queue }, "worker error");
+      complaints.add(error.message);
+    });
+    worker.on("active", () => {
+      complaints.clear();
     });
     worker.on("lockRenewalFailed", (jobIds: string[]) => {
       for (const id of jobIds) worker.cancelJob(id, "its lock was lost");

@@ -4,10 +4,13 @@ import { sql } from "drizzle-orm";
 import type { Context } from "../src/context.ts";
 import { readFinishableReconciles } from "../src/runs/reconcile.ts";
 import { readOpenRanges } from "../src/runs/rescore.ts";
-import { readForgottenConnections } from "../src/runs/sync.ts";
+import { claimCollection, readForgottenConnections, settleCollection } from "../src/runs/sync.ts";
 
 /** Between two sweeps of a process: what a lost nudge costs at the most. */
 export const SWEEP_MS = 10_000;
+
+/** So long a run waits for a source this process does not know: where sources.yaml is being changed, another one may. */
+const UNKNOWN_MS = 600_000;
 
 /** Nudges everything that waits. Nudging what is queued already is one deduplicated call. */
 export async function sweep(context: Context): Promise<void> {
@@ -20,13 +23,41 @@ export async function sweep(context: Context): Promise<void> {
   if (waiting?.standings === true || (await isCacheMissing(context))) {
     await queues.nudge("rank", {}, { epoch });
   }
+  const known = new Set(context.sources.sources.map((source) => source.key));
   for (const { connection, attempts } of await readForgottenConnections(db, context.now())) {
-    await queues.nudge("collect", connection, { epoch: attempts });
+    if (known.has(connection.source)) await queues.nudge("collect", connection, { epoch: attempts });
   }
+  await giveUpUnknown(context, known);
   for (const range of await readOpenRanges(db)) await queues.nudge("rescore", range);
   for (const runId of await readFinishableReconciles(db)) {
     await queues.nudge("reconcile", { askedBy: "sweep", runId });
   }
+}
+
+/**
+ * Ends what is left of runs whose source is gone from sources.yaml, or they would stay open, and the reconciliation above
+ * them with them. Not while anybody collects from that source. Twice is harmless: only the holder of a lease settles.
+ */
+async function giveUpUnknown(context: Context, known: Set<string>): Promise<void> {
+  const { db, log } = context;
+  const now = context.now();
+  const waiting = await readForgottenConnections(db, new Date(now.getTime() - UNKNOWN_MS));
+  for (const { connection } of waiting) {
+    if (known.has(connection.source) || (await isCollected(context, connection.source, now))) continue;
+    const claimed = await claimCollection(db, connection, { leaseMs: SWEEP_MS, now });
+    if (claimed === undefined) continue;
+    const reason = `source ${connection.source} is not in ${context.sources.file}`;
+    const failed = { state: "failed", errorClass: "config", reason } as const;
+    await settleCollection(db, { ...connection, token: claimed.lease.token }, failed, now);
+    log.warn({ ...connection, reason }, "given up");
+  }
+}
+
+async function isCollected(context: Context, source: string, now: Date): Promise<boolean> {
+  const leased = await context.db.execute(
+    sql`select from connections where source = ${source} and lease_until > ${now} limit 1`,
+  );
+  return leased.length > 0;
 }
 
 async function isCacheMissing(context: Context): Promise<boolean> {

@@ -1,11 +1,13 @@
 // standings doctor: one line a part, with the remedy.
+import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
 import { formatDuration } from "../durations.ts";
-import { SourceError } from "../errors.ts";
+import { SourceError, UsageError } from "../errors.ts";
 import { toPullInput } from "../runs/pull.ts";
 import type { Source } from "../sources.ts";
 import type { Output } from "../terminal/output.ts";
+import { requireQueue, UNUSABLE_DATABASE } from "./open.ts";
 
 interface Finding {
   part: string;
@@ -16,24 +18,23 @@ interface Finding {
 
 /** Each credential check may take this long. */
 const CHECK_MS = 20_000;
+/** A source that asks for no more than this is asked again. */
+const LONGEST_WAIT_MS = 5000;
 /** Checked at the same time, so that ninety accounts do not take ninety times as long. */
 const AT_ONCE = 4;
 
-/** Checks configuration, database, queue, programme and every connection's credential. Returns whether all is well. */
+/**
+ * Opens everything and checks configuration, database, queue, programme and every connection's credential. What cannot be
+ * opened is a finding, too: then it is the only one. Returns whether all is well.
+ */
 export async function runDoctor(
-  context: Context,
+  open: (work: (context: Context) => Promise<Finding[]>) => Promise<Finding[]>,
   output: Output,
   options: { json: boolean },
 ): Promise<boolean> {
-  const findings: Finding[] = [
-    { part: "configuration", ok: true, message: `sources from ${context.sources.file}` },
-    await examine("database", () => checkDatabase(context)),
-    await examine("queue", () => checkQueue(context)),
-    await examine("standings", () => checkStandings(context)),
-    await examine("programme", () => checkProgramme(context)),
-  ];
-  for (const source of context.sources.sources)
-    findings.push(...(await checkSource(context, output, source)));
+  const findings = await open((context) => examineAll(context, output)).catch((error: unknown) => [
+    whyNotOpened(error),
+  ]);
   output.endProgress();
   if (options.json) {
     output.print(JSON.stringify({ findings }, null, 2));
@@ -43,6 +44,25 @@ export async function runDoctor(
     }
   }
   return findings.every((finding) => finding.ok);
+}
+
+async function examineAll(context: Context, output: Output): Promise<Finding[]> {
+  const findings: Finding[] = [
+    { part: "configuration", ok: true, message: `sources from ${context.sources.file}` },
+    await examine("database", () => checkDatabase(context)),
+    await examine("queue", () => checkQueue(context)),
+    await examine("standings", () => checkStandings(context)),
+    await examine("programme", () => checkProgramme(context)),
+  ];
+  for (const source of context.sources.sources)
+    findings.push(...(await checkSource(context, output, source)));
+  return findings;
+}
+
+function whyNotOpened(error: unknown): Finding {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof UsageError) return { part: "configuration", ok: false, message };
+  return { part: message.startsWith(UNUSABLE_DATABASE) ? "database" : "start", ok: false, message };
 }
 
 async function examine(part: string, check: () => Promise<string>): Promise<Finding> {
@@ -62,9 +82,7 @@ async function checkDatabase(context: Context): Promise<string> {
 }
 
 async function checkQueue(context: Context): Promise<string> {
-  await context.queues.ping().catch((cause: unknown) => {
-    throw new Error("the queue does not answer; check REDIS_URL and that the server runs", { cause });
-  });
+  await requireQueue(context);
   return context.queues.backend.kind === "redis" ? "BullMQ on Redis" : "BullMQ on Postgres (no REDIS_URL)";
 }
 
@@ -129,19 +147,29 @@ async function checkSource(context: Context, output: Output, source: Source): Pr
 }
 
 async function check(context: Context, source: Source, connection: CheckedConnection): Promise<string> {
-  const signal = AbortSignal.timeout(CHECK_MS);
+  const ask = async () => {
+    const signal = AbortSignal.timeout(CHECK_MS);
+    const pull = { ...connection, cursor: undefined, full: false };
+    return source.connector.check(toPullInput({ ...context, signal }, source, pull));
+  };
   try {
-    const input = toPullInput({ ...context, signal }, source, {
-      ...connection,
-      cursor: undefined,
-      full: false,
+    return await ask().catch(async (error: unknown) => {
+      await waitOut(error);
+      return ask();
     });
-    return await source.connector.check(input);
   } catch (error) {
     if (error instanceof SourceError)
       throw new Error(`${error.message}; ${remedyFor(error, source)}`, { cause: error });
     throw error;
   }
+}
+
+/** A source that is busy for a moment is no finding: it is asked once more. Throws every other error again. */
+async function waitOut(error: unknown): Promise<void> {
+  const isBusy = error instanceof SourceError && (error.class === "quota" || error.class === "transient");
+  const waitMs = isBusy ? (error.retryAfterMs ?? 1000) : Number.POSITIVE_INFINITY;
+  if (waitMs > LONGEST_WAIT_MS) throw error;
+  await delay(waitMs);
 }
 
 function remedyFor(error: SourceError, source: Source): string {

@@ -17,6 +17,11 @@ export async function printExplanation(
     slug: options.slug,
     now: context.now(),
   });
+  if (
+    explanation === undefined &&
+    (await context.programmes.inForce(context.db, context.now())) === undefined
+  )
+    throw new UsageError("no programme is published; publish one with: standings publish programme.yaml");
   if (explanation === undefined)
     throw new UsageError(`there is no partner ${options.slug}; see: standings ranking`);
   const { partnerId, ...shown } = explanation;

@@ -73,7 +73,7 @@ function toProgress(runs: RunReport[], elapsedMs: number): string {
 
 /** Which connections of a run are in trouble and why: what the person who must act reads. */
 export async function printTrouble(context: Context, output: Output, runs: RunReport[]): Promise<void> {
-  for (const run of runs.filter((candidate) => candidate.state !== "complete")) {
+  for (const run of runs.filter(({ state }) => state !== "complete" && state !== "running")) {
     const troubled = await readTroubledConnections(context.db, run.id);
     if (troubled.length === 0) continue;
     output.note(

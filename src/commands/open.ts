@@ -42,10 +42,15 @@ interface OpenOptions {
 
 const exampleFolder = fileURLToPath(new URL("../../examples/copernica/", import.meta.url));
 
+/** How db/client.ts begins to say that there is no database to be had. */
+export const UNUSABLE_DATABASE = "Cannot use Postgres";
+
 /** Opens a context, hands it to the work and closes everything again, whatever happens. */
 export async function withContext<T>(options: OpenOptions, work: (opened: Opened) => Promise<T>): Promise<T> {
   const config = loadProcessConfig();
-  const log = openLog(config.logLevel ?? options.logLevel ?? "warn");
+  const log = openLog(config.logLevel ?? options.logLevel ?? "warn", () => {
+    options.output.endProgress();
+  });
   const file = await findSources(config);
   const example = dirname(file) === resolve(exampleFolder);
   const sources = await loadSources(file);
@@ -54,7 +59,9 @@ export async function withContext<T>(options: OpenOptions, work: (opened: Opened
       ? await options.parts.openSandbox({ home: config.home, alive: options.alive ?? false, faults: true })
       : undefined;
   try {
-    const context = await openContext(config, sources, log);
+    const context = await openContext(config, sources, log).catch((error: unknown) => {
+      throw withRemedy(error, config);
+    });
     try {
       if (example) await importExample(context);
       return await work({ context, example });
@@ -64,6 +71,21 @@ export async function withContext<T>(options: OpenOptions, work: (opened: Opened
   } finally {
     await sandbox?.close();
   }
+}
+
+/** The one failure of opening that does not say what to do. */
+function withRemedy(error: unknown, config: Config): unknown {
+  const isOut = error instanceof Error && error.message.startsWith(UNUSABLE_DATABASE);
+  if (!isOut || config.databaseUrl === undefined) return error;
+  return new Error(`${error.message}; check DATABASE_URL and that the server runs`, { cause: error });
+}
+
+/** Throws, with what to do, where no job could run: otherwise a worker waits for its queue in silence. */
+export async function requireQueue(context: Context): Promise<void> {
+  await context.queues.ping().catch((cause: unknown) => {
+    const where = context.queues.backend.kind === "redis" ? "REDIS_URL" : "DATABASE_URL";
+    throw new Error(`the queue does not answer; check ${where} and that the server runs`, { cause });
+  });
 }
 
 /** STANDINGS_SOURCES, or sources.yaml here, or (in a clone) the example. */

@@ -22,6 +22,10 @@ export async function printRanking(
     );
     return;
   }
+  if (standings.length === 0) {
+    output.note("There is nobody to rank yet; import partners with: standings partners import partners.csv");
+    return;
+  }
   output.print(
     toTable(
       [

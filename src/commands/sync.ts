@@ -54,6 +54,9 @@ export async function finishAndReport(
     printChanges(output, runs, changes);
     await printTrouble(context, output, runs);
   }
+  if (request.signal.aborted && runs.some((run) => run.state === "running")) {
+    output.note("Interrupted: a worker, or the same command again, goes on where this one stopped.");
+  }
   return runs.every((run) => run.state === "complete");
 }
 

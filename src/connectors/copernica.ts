@@ -172,6 +172,7 @@ async function* mailings(
   const path = `${settings.prefixes[product]}/emailings`;
   const where = `account ${connection.key}: the listing ${path}`;
   const tally = new Tally(where, at.listing);
+  const since = startOfMonth(settings.since, settings);
   let newest = at.newest;
   for (;;) {
     const query = {
@@ -196,7 +197,7 @@ async function* mailings(
     const fresh = tally.take(ids, total, room);
     const evidence = page.data.flatMap((mailing, index) => {
       // Deleting it from the fresh ones keeps a mailing that is twice on a page from being two facts.
-      return fresh.delete(ids[index] ?? "") ? toNewsletters(mailing, input, product) : [];
+      return fresh.delete(ids[index] ?? "") ? toNewsletters(mailing, input, product, since) : [];
     });
     for (const { occurredAt } of evidence) {
       newest = new Date(
@@ -214,7 +215,12 @@ async function* mailings(
 }
 
 /** One fact, or none: for what is no mass mailing, was deleted or not sent yet, or lies before `since`. */
-function toNewsletters(mailing: Mailing, input: Input, product: "html" | "dragAndDrop"): EvidenceFact[] {
+function toNewsletters(
+  mailing: Mailing,
+  input: Input,
+  product: "html" | "dragAndDrop",
+  since: Date,
+): EvidenceFact[] {
   const { settings, connection } = input;
   // "publisher" and "ms" whatever the paths are called, so that renaming the paths renames no evidence.
   const externalId = `${connection.key}/${product === "html" ? "publisher" : "ms"}/${idOf(mailing, "")}`;
@@ -222,7 +228,7 @@ function toNewsletters(mailing: Mailing, input: Input, product: "html" | "dragAn
   if (removedAt !== undefined || (mailing.type ?? "mass") !== "mass") return [];
   const occurredAt = readInstant(mailing.timestamp, settings.timeZone, externalId);
   const quantity = readQuantity(mailing.destinations ?? 0, externalId);
-  if (occurredAt === undefined || occurredAt < startOfMonth(settings.since, settings)) return [];
+  if (occurredAt === undefined || occurredAt < since) return [];
   if (quantity < settings.minDestinations) return [];
   const title = mailing.subject ?? undefined;
   return [toFact({ externalId, kind: "newsletter", occurredAt, quantity, attributes: useOf(input), title })];

@@ -44,12 +44,22 @@ export async function finishListing(db: Database, lease: Lease, now: Date): Prom
     if (state.listed !== state.seen) {
       return { outcome: "incomplete", listed: state.listed, seen: state.seen };
     }
+    // EXCEPT, and each row looked up by its key: freshly written tables have no statistics, and without them an anti-join
+    // compares every piece of evidence with every listed one (2,000 of each: 950 ms instead of 3).
     const missing = await tx.execute<{ id: number; partner_id: number | null }>(sql`
-      select evidence.id, evidence.partner_id from evidence
-      where connection_id = ${lease.connectionId} and superseded_at is null and not exists (
-        select from listings where run_id = ${lease.runId} and listings.connection_id = ${lease.connectionId}
-          and listings.external_id = evidence.external_id)
-      order by id for update`);
+      with missing as materialized (
+        select source, external_id from evidence
+        where connection_id = ${lease.connectionId} and superseded_at is null
+        except
+        select ${lease.source}, external_id from listings
+        where run_id = ${lease.runId} and connection_id = ${lease.connectionId})
+      select evidence.id, evidence.partner_id
+      from missing cross join lateral (
+        select id, partner_id from evidence
+        where evidence.source = missing.source and evidence.external_id = missing.external_id and superseded_at is null
+        limit 1) as found
+      join evidence using (id)
+      order by id for update of evidence`);
     const sudden = missing.length >= HELD_LEAST && missing.length > HELD_SHARE * state.known;
     if (sudden && !state.loss_approved) {
       return { outcome: "held", missing: missing.length, known: state.known };

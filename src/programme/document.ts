@@ -1,7 +1,6 @@
 // The programme: the published rules, written as a YAML document (docs/programme.md is its manual).
-import { parse } from "yaml";
 import { z } from "zod";
-import { parseYaml } from "../yaml.ts";
+import { parseYaml, readAsWritten } from "../yaml.ts";
 import { checkProgramme } from "./checks.ts";
 import { toProblems } from "./problems.ts";
 import { type AchievementDocument, type ProgrammeDocument, programmeSchema } from "./schema.ts";
@@ -79,10 +78,7 @@ export function parseProgramme(text: string, file: string): Programme {
   problems.push(...checkProgramme(value));
   if (!checked.success || problems.length > 0) return document.refuse(problems);
   // In the failsafe schema every scalar is the text that was written: 007 and 1.10 stay what they are.
-  return toProgramme(
-    checked.data,
-    parse(text, { schema: "failsafe", logLevel: "error" }) as ProgrammeDocument,
-  );
+  return toProgramme(checked.data, readAsWritten(text) as ProgrammeDocument);
 }
 
 function toProgramme(document: ProgrammeDocument, written: ProgrammeDocument): Programme {

@@ -19,6 +19,12 @@ export function openOutput(
   stderr: NodeJS.WriteStream,
   now: () => number,
 ): Output {
+  for (const stream of [stdout, stderr]) {
+    // `standings ranking | head -1`: nobody reads on, and that is no failure.
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
   let live = false;
   let lastPlainAt = now();
   const endProgress = () => {
@@ -37,7 +43,8 @@ export function openOutput(
     progress(text) {
       if (stderr.isTTY) {
         live = true;
-        stderr.write(`\r\u001b[2K${text.slice(0, Math.max(20, stderr.columns - 1))}`);
+        const columns = stderr.columns > 0 ? stderr.columns : 80;
+        stderr.write(`\r\u001b[2K${text.slice(0, columns - 1)}`);
       } else if (now() - lastPlainAt >= PLAIN_EVERY_MS) {
         lastPlainAt = now();
         stderr.write(`${text}\n`);

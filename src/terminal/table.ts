@@ -22,7 +22,10 @@ export function toTable<Row>(columns: Column<Row>[], rows: Row[]): string {
       .join("  ")
       .trimEnd(),
   );
-  const rule = widths.map((width) => "─".repeat(width)).join("  ");
+  const rule = widths
+    .map((width) => "─".repeat(width))
+    .join("  ")
+    .trimEnd();
   return [lines[0], rule, ...lines.slice(1)].join("\n");
 }
 

@@ -31,7 +31,7 @@ export interface ApiParts {
   programme: () => Promise<ShownProgramme>;
   /** The configured sources: what /healthz watches. */
   sources: SourceFreshness[];
-  now?: () => Date;
+  now: () => Date;
   /** Gets what the answer of a failed request does not say. */
   logger?: Logger | undefined;
 }
@@ -41,14 +41,7 @@ const mostStandings = 200;
 const highestOffset = 1_000_000_000;
 
 /** The application; {@link openWeb} serves it. Errors are JSON: `{ error: { code, message, parameter? } }`. */
-export function createApi({
-  db,
-  standings,
-  programme,
-  sources,
-  now = () => new Date(),
-  logger,
-}: ApiParts): Hono {
+export function createApi({ db, standings, programme, sources, now, logger }: ApiParts): Hono {
   const handlers: Record<keyof typeof routes, Handler> = {
     async "/healthz"(c) {
       const health = await readHealth({ db, sources, cacheState: () => standings.cacheState(), now: now() });

@@ -37,6 +37,8 @@ export interface Deployment {
   sandbox: Sandbox;
   database: TestDatabase;
   env: Record<string, string>;
+  /** Another context of the same deployment, as another process would have it; closed with the deployment. */
+  openContext(): Promise<Context>;
   /** A standings command as a process of its own. */
   spawn(...args: string[]): Spawned;
   close(): Promise<void>;
@@ -79,7 +81,13 @@ export async function openDeployment(backend: Backend, options: DeploymentOption
     STANDINGS_PORT: "0",
     STANDINGS_POOL: "6",
   };
-  const context = await openContext(loadConfig(env), parseSources(text, file), openLog("silent"));
+  const contexts: Context[] = [];
+  const another = async () => {
+    const opened = await openContext(loadConfig(env), parseSources(text, file), openLog("silent"));
+    contexts.push(opened);
+    return opened;
+  };
+  const context = await another();
   const now = context.now();
   await importPartners(context.db, { text: await example("partners.csv"), file: "partners.csv", now });
   if (options.sources?.includes("copernica") !== false) {
@@ -102,6 +110,7 @@ export async function openDeployment(backend: Backend, options: DeploymentOption
     sandbox,
     database,
     env,
+    openContext: another,
     spawn(...args) {
       const child = spawn(process.execPath, [join(root, "standings.mjs"), ...args], {
         env: { PATH: process.env["PATH"] ?? "", ...env },
@@ -112,7 +121,7 @@ export async function openDeployment(backend: Backend, options: DeploymentOption
     },
     async close() {
       for (const child of children) child.kill("SIGKILL");
-      await context.close();
+      await Promise.all(contexts.map((opened) => opened.close()));
       await sandbox.close();
       await database.close();
       await rm(home, { recursive: true, force: true });

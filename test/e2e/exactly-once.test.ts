@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { followRuns } from "../../src/commands/follow.ts";
 import { beginRescore } from "../../src/commands/rescore.ts";
 import { beginReconcile, beginSync } from "../../src/commands/sync.ts";
+import type { Context } from "../../src/context.ts";
 import { verify } from "../../src/scoring/verify.ts";
 import { openWorkers } from "../../workers/main.ts";
 import { scoresAtFirstStart } from "../sandbox/scores.ts";
@@ -39,6 +40,16 @@ const evidenceOf = async ({ context }: Deployment) => {
   return row?.count ?? 0;
 };
 
+/** Every job under two epochs: two deliveries that no deduplication can see. */
+function withDoubledNudges(context: Context): Context {
+  const nudge: Context["queues"]["nudge"] = async (name, payload, options) => {
+    const epoch = options?.epoch ?? 0;
+    await context.queues.nudge(name, payload, { ...options, epoch: 1000 + epoch });
+    await context.queues.nudge(name, payload, { ...options, epoch: 2000 + epoch });
+  };
+  return { ...context, queues: { ...context.queues, nudge } };
+}
+
 describe.each(backends)("with the queue on %s", (backend) => {
   test("two syncs at the same time are one", async () => {
     open = await openDeployment(backend);
@@ -70,16 +81,10 @@ describe.each(backends)("with the queue on %s", (backend) => {
     const deployment = await openDeployment(backend);
     open = deployment;
     const { context } = deployment;
-    const { queues } = context;
-    // The same job under two epochs: two deliveries that no deduplication can see.
-    const twice: typeof queues.nudge = async (name, payload, options) => {
-      await queues.nudge(name, payload, { ...options, epoch: 1000 + (options?.epoch ?? 0) });
-      await queues.nudge(name, payload, { ...options, epoch: 2000 + (options?.epoch ?? 0) });
-    };
-    const doubling = { ...context, queues: { ...queues, nudge: twice } };
+    const doubling = withDoubledNudges(context);
     const workers = [
       await openWorkers(doubling, { schedules: false }),
-      await openWorkers(doubling, { schedules: false }),
+      await openWorkers(withDoubledNudges(await deployment.openContext()), { schedules: false }),
     ];
     try {
       const signal = new AbortController().signal;

@@ -370,7 +370,13 @@ describe("the API", () => {
 
     test("says how to choose another port when this one is taken", async () => {
       const standings = openStandings({ db, prefix: "any" });
-      const app = createApi({ db, standings, programme: () => Promise.resolve(programme), sources: [] });
+      const app = createApi({
+        db,
+        standings,
+        programme: () => Promise.resolve(programme),
+        sources: [],
+        now: () => new Date(),
+      });
       await expect(openWeb(app, { port: web.port, host: "127.0.0.1" })).rejects.toThrow(
         `Cannot listen on 127.0.0.1:${web.port}: another process listens there. Choose with STANDINGS_HOST and STANDINGS_PORT.`,
       );

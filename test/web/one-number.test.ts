@@ -94,7 +94,7 @@ function expectOneNumber(shown: [string, Shown][]): void {
 describe("while scores change", () => {
   test("page and overview agree under every version, from Postgres", async () => {
     const standings = openStandings({ db, prefix: "any" });
-    const web = await openWeb(createApi({ db, standings, programme, sources: [] }), {
+    const web = await openWeb(createApi({ db, standings, programme, sources: [], now: () => new Date() }), {
       port: 0,
       host: "127.0.0.1",
     });
@@ -112,7 +112,7 @@ describe("while scores change", () => {
       const cache = redisStandings(writing, prefix);
       await refreshStandings(db, cache);
       const standings = openStandings({ db, redis, prefix });
-      const web = await openWeb(createApi({ db, standings, programme, sources: [] }), {
+      const web = await openWeb(createApi({ db, standings, programme, sources: [], now: () => new Date() }), {
         port: 0,
         host: "127.0.0.1",
       });
