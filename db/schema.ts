@@ -187,6 +187,8 @@ export const runConnections = pgTable(
     /** Evidence the source declared in all, where it said. */
     total: integer("total"),
     seen: integer("seen").notNull().default(0),
+    /** Rows written to `listings`: when there are fewer, a crash has emptied it. null: no page of a complete listing yet. */
+    listed: integer("listed"),
     added: integer("added").notNull().default(0),
     changed: integer("changed").notNull().default(0),
     absent: integer("absent").notNull().default(0),
@@ -286,7 +288,10 @@ export const evidence = pgTable(
   ],
 );
 
-/** What a complete listing has seen so far (unlogged). Anti-joined with the evidence at its end, then emptied. */
+/**
+ * What a complete listing has seen unchanged so far (unlogged): what it has recorded itself bears its run's id and needs no
+ * row here. Held against the evidence at the listing's end, then emptied.
+ */
 export const listings = pgTable(
   "listings",
   {

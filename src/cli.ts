@@ -32,8 +32,9 @@ export async function runCommand(
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
     output.endProgress();
-    process.exitCode =
-      error instanceof CommanderError ? Math.min(2, 2 * error.exitCode) : reportFailure(error, output);
+    if (!(error instanceof CommanderError)) process.exitCode = reportFailure(error, output);
+    // Help that was asked for ends this way too, with 0.
+    else if (error.exitCode !== 0) process.exitCode = 2;
   }
 }
 

@@ -76,9 +76,8 @@ async function nudgeReconciles(work: Work): Promise<void> {
   }
 }
 
-function toSettlement({ error, decision }: Failure, now: Date): Settlement {
+function toSettlement({ error, reason, decision }: Failure, now: Date): Settlement {
   const errorClass = error instanceof SourceError ? error.class : "transient";
-  const reason = error instanceof Error ? error.message : String(error);
   if (decision.action === "give-up") return { state: "failed", errorClass, reason };
   const later = new Date(now.getTime() + decision.delayMs);
   return decision.action === "put-off"

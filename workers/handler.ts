@@ -6,6 +6,8 @@ import type { RetryDecision } from "./retry.ts";
 
 export interface Failure {
   error: unknown;
+  /** What it says, fit for Postgres: without NUL and half surrogates, 1000 characters at most. */
+  reason: string;
   decision: RetryDecision;
 }
 

@@ -125,14 +125,15 @@ async function perform(
 ): Promise<void> {
   if (!Object.hasOwn(handlers, job.name)) throw new UnrecoverableError(`There is no job ${job.name}.`);
   const name = job.name as JobName;
-  const log = context.log.child({ job: name, ...(job.data as object) });
+  const data = payload(name, job);
+  const log = context.log.child({ job: name, ...data });
   const limit = AbortSignal.timeout(jobRules[name].timeoutMs);
   const signal = AbortSignal.any([limit, stopping, ...(cancelled === undefined ? [] : [cancelled])]);
   const writers: ((failure: Failure) => Promise<void>)[] = [];
   const startedAt = performance.now();
   try {
     const handler = handlers[name] as Handler<JobName>;
-    const outcome = await handler(payload(name, job), {
+    const outcome = await handler(data, {
       ...context,
       log,
       signal,
@@ -150,14 +151,14 @@ async function perform(
           random: Math.random(),
           backoff,
         });
-    for (const write of writers) await write({ error, decision });
+    const reason = storable(error);
+    for (const write of writers) await write({ error, reason, decision });
     logFailure(log, error, decision);
-    const message = storable(error);
-    if (decision.action === "give-up") throw new UnrecoverableError(message);
-    if (decision.action === "retry") throw new RetryError(message, decision.delayMs);
+    if (decision.action === "give-up") throw new UnrecoverableError(reason);
+    if (decision.action === "retry") throw new RetryError(reason, decision.delayMs);
     if (decision.action === "wait") {
       await job.moveToDelayed(Date.now() + decision.delayMs, token);
-      throw new DelayedError(message);
+      throw new DelayedError(reason);
     }
     await resumeLater(context, name, job, decision.delayMs);
   }

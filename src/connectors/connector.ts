@@ -77,7 +77,7 @@ export interface Connector<Settings = unknown> {
   /** The evidence kinds this source yields under these settings. */
   kinds(settings: Settings): string[];
   /**
-   * Yields pages until there are no more. Returning means: everything asked for was yielded and every count the source
+   * Yields pages until there are no more; one at least, also when there is nothing. Returning means: everything asked for was yielded and every count the source
    * declared was met. Anything less throws a SourceError; what was yielded before it stays, and nothing is called absent.
    */
   pull(input: PullInput<Settings>): AsyncGenerator<Page, void, undefined>;

@@ -13,8 +13,8 @@ export type ListingOutcome =
   | { outcome: "taken"; absent: number }
   /** Nothing was taken: the loss is too sudden to believe. */
   | { outcome: "held"; missing: number; known: number }
-  /** Nothing was taken: the listing is not whole (its table lost rows in a crash of the database). */
-  | { outcome: "incomplete"; listed: number; seen: number };
+  /** Nothing was taken: the listing is not whole (its table lost rows in a crash of the database), or is none. */
+  | { outcome: "incomplete"; listed: number; written: number | null };
 
 /**
  * Ends a complete listing: evidence of the connection that it did not name is superseded, its partners are pending.
@@ -24,7 +24,7 @@ export async function finishListing(db: Database, lease: Lease, now: Date): Prom
   return transaction(db, async (tx) => {
     const owner = await tx.execute<{
       loss_approved: boolean;
-      seen: number;
+      written: number | null;
       listed: number;
       known: number;
     }>(sql`
@@ -32,7 +32,7 @@ export async function finishListing(db: Database, lease: Lease, now: Date): Prom
         select id, loss_approved from connections
         where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid for update)
       select owned.loss_approved,
-        (select seen from run_connections where run_id = ${lease.runId} and connection_id = owned.id) as seen,
+        (select listed from run_connections where run_id = ${lease.runId} and connection_id = owned.id) as written,
         (select count(*)::int from listings where run_id = ${lease.runId} and connection_id = owned.id) as listed,
         (select count(*)::int from evidence where connection_id = owned.id and superseded_at is null) as known
       from owned`);
@@ -41,15 +41,15 @@ export async function finishListing(db: Database, lease: Lease, now: Date): Prom
       throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
     // The order of locks of everybody who writes evidence: the connection, the identities, the evidence.
     await lockForReading(tx);
-    if (state.listed !== state.seen) {
-      return { outcome: "incomplete", listed: state.listed, seen: state.seen };
+    if (state.listed !== state.written) {
+      return { outcome: "incomplete", listed: state.listed, written: state.written };
     }
     // EXCEPT, and each row looked up by its key: freshly written tables have no statistics, and without them an anti-join
     // compares every piece of evidence with every listed one (2,000 of each: 950 ms instead of 3).
     const missing = await tx.execute<{ id: number; partner_id: number | null }>(sql`
       with missing as materialized (
         select source, external_id from evidence
-        where connection_id = ${lease.connectionId} and superseded_at is null
+        where connection_id = ${lease.connectionId} and superseded_at is null and run_id is distinct from ${lease.runId}::bigint
         except
         select ${lease.source}, external_id from listings
         where run_id = ${lease.runId} and connection_id = ${lease.connectionId})
@@ -103,7 +103,7 @@ export async function restartListing(db: Database, lease: Lease): Promise<void> 
     if (owned.length === 0)
       throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
     await tx.execute(sql`
-      update run_connections set seen = 0 where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`);
+      update run_connections set seen = 0, listed = null where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`);
     await dropListing(tx, lease);
   });
 }

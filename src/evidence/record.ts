@@ -35,6 +35,7 @@ interface StoredFact {
   digest: string | null;
   partner_id: number | null;
   recorded_at: Date | null;
+  run_id: number | null;
 }
 
 /**
@@ -71,16 +72,16 @@ export async function recordPage(
       touched.filter((id) => id !== null),
       { cause: "evidence", runId: lease.runId, at: options.now },
     );
-    const listed = options.listing ? await list(tx, lease, facts) : facts.length;
+    const listed = options.listing ? await list(tx, lease, rows) : undefined;
     const outcome = {
-      seen: listed,
+      seen: listed === undefined ? facts.length : fresh.length + listed,
       added: fresh.length - replaced.length,
       changed: replaced.length,
       unmatched: fresh.filter((row) => row.partnerId === null).length,
     };
     await tx.execute(sql`
       update run_connections set pages = pages + 1, total = coalesce(${page.total ?? null}::int, total),
-        seen = seen + ${outcome.seen}, added = added + ${outcome.added}, changed = changed + ${outcome.changed},
+        seen = seen + ${outcome.seen}, listed = coalesce(listed + ${listed ?? 0}, ${listed ?? null}::int), added = added + ${outcome.added}, changed = changed + ${outcome.changed},
         unmatched = unmatched + ${outcome.unmatched}
       where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`);
     return outcome;
@@ -119,7 +120,7 @@ interface ComparedFact {
   fact: EvidenceFact;
   digest: string;
   partnerId: number | null;
-  before: { id: number; partnerId: number | null; recordedAt: Date } | undefined;
+  before: { id: number; partnerId: number | null; recordedAt: Date; runId: number | null } | undefined;
   changed: boolean;
 }
 
@@ -139,12 +140,12 @@ async function compare(
     sql`${sql.param(facts.map(value))}::text[]`;
   const stored = await tx.execute<Record<string, unknown> & StoredFact>(sql`
     select page.position::int as position, identities.partner_id as identified,
-      stored.id, stored.digest, stored.partner_id, stored.recorded_at
+      stored.id, stored.digest, stored.partner_id, stored.recorded_at, stored.run_id
     from unnest(${column((fact) => fact.externalId)}, ${column((fact) => fact.identity?.namespace ?? null)},
       ${column((fact) => fact.identity?.key ?? null)}) with ordinality as page (external_id, namespace, key, position)
     left join identities on identities.namespace = page.namespace and identities.key = page.key
     left join lateral (
-      select id, digest, partner_id, recorded_at from evidence
+      select id, digest, partner_id, recorded_at, run_id from evidence
       where source = ${lease.source} and external_id = page.external_id and superseded_at is null limit 1) as stored on true
     order by page.position`);
   return stored.map((row) => {
@@ -155,7 +156,7 @@ async function compare(
     const before =
       row.id === null || row.recorded_at === null
         ? undefined
-        : { id: row.id, partnerId: row.partner_id, recordedAt: row.recorded_at };
+        : { id: row.id, partnerId: row.partner_id, recordedAt: row.recorded_at, runId: row.run_id };
     const changed = before !== undefined && (row.digest !== digest || before.partnerId !== partnerId);
     return { fact, digest, partnerId, before, changed };
   });
@@ -217,15 +218,21 @@ function quantityOf({ externalId, quantity = 1 }: EvidenceFact): number {
   return quantity;
 }
 
-/** Remembers what a complete listing has named. Returns how many of them it had not named before. */
-async function list(tx: Database, lease: Lease, facts: EvidenceFact[]): Promise<number> {
-  if (facts.length === 0) return 0;
-  const rows = await tx.execute(sql`
+/**
+ * Remembers what a complete listing has named, as far as the evidence does not say so itself: a row this run has recorded
+ * bears its id. Returns how many facts it had not named before.
+ */
+async function list(tx: Database, lease: Lease, rows: ComparedFact[]): Promise<number> {
+  const unchanged = rows.filter(
+    (row) => row.before?.runId !== lease.runId && row.before !== undefined && !row.changed,
+  );
+  if (unchanged.length === 0) return 0;
+  const inserted = await tx.execute(sql`
     with listed as (
       insert into listings (run_id, connection_id, external_id)
       select ${lease.runId}::bigint, ${lease.connectionId}::bigint,
-        unnest(${sql.param(facts.map((fact) => fact.externalId))}::text[])
+        unnest(${sql.param(unchanged.map(({ fact }) => fact.externalId))}::text[])
       on conflict on constraint listings_pkey do nothing returning 1)
     select count(*)::int as listed from listed`);
-  return Number(rows[0]?.["listed"] ?? 0);
+  return Number(inserted[0]?.["listed"] ?? 0);
 }

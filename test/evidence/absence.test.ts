@@ -164,7 +164,11 @@ describe("a listing that is not whole", () => {
     // What a crash of Postgres does to an unlogged table.
     await db.execute(sql`truncate listings`);
     await record(db, lease, facts(1, 2), { listing: true, cursor: { page: 3 } });
-    expect(await finishListing(db, lease, at(2))).toEqual({ outcome: "incomplete", listed: 1, seen: 3 });
+    expect(await finishListing(db, lease, at(2))).toEqual({
+      outcome: "incomplete",
+      listed: 1,
+      written: 3,
+    });
     expect(await readCurrent(db)).toHaveLength(3);
 
     await restartListing(db, lease);

@@ -1,0 +1,1 @@
+ALTER TABLE "run_connections" ADD COLUMN "listed" integer;

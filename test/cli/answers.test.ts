@@ -1,0 +1,378 @@
+// What the commands answer, one after the other over one deployment: its mailings are left out, so that a sync is short.
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { sql } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RunReport, ScoreChange } from "../../src/runs/runs.ts";
+import type { Explanation } from "../../src/scoring/explain.ts";
+import type { Verification } from "../../src/scoring/verify.ts";
+import type { Standing } from "../../src/standings/standings.ts";
+import { type Deployment, openDeployment } from "../e2e/deployment.ts";
+import { answerOf, callUnder } from "./calling.ts";
+import { departures, documentedFields, type Seen } from "./reference.ts";
+
+const sources = ["blog", "registrations", "profiles", "accounts", "certifications", "fairs"];
+const programme = new URL("../../examples/copernica/programme.yaml", import.meta.url);
+
+let open: Deployment;
+let reconciled: { runs: RunReport[]; changes: ScoreChange[] };
+const seen: Seen = new Set();
+
+beforeAll(async () => {
+  open = await openDeployment("postgres", { sources });
+  reconciled = await jsonOf("Runs and changes", "reconcile", "--json");
+});
+afterAll(async () => {
+  await open.close();
+});
+
+const call = (...args: string[]) => callUnder(open.env, ...args);
+const linesOf = async (...args: string[]) => (await answerOf(open.env, ...args)).trimEnd().split("\n");
+
+/** The answer of a command that ends well, held against its documented shape. */
+async function jsonOf<T>(shape: string, ...args: string[]): Promise<T> {
+  const value = JSON.parse(await answerOf(open.env, ...args)) as T;
+  const shown = Array.isArray(value) ? (value as unknown[]) : [value];
+  expect(shown.flatMap((one) => departures(shape, one, seen))).toEqual([]);
+  return value;
+}
+
+/** A file of the deployment's folder, which goes with it. */
+async function fileWith(name: string, text: string): Promise<string> {
+  const file = join(open.context.config.home, name);
+  await writeFile(file, text);
+  return file;
+}
+
+async function countLines(): Promise<number> {
+  const [row] = await open.context.db.execute<{ count: number }>(
+    sql`select count(*)::int as count from ledger`,
+  );
+  return row?.count ?? 0;
+}
+
+describe("reconcile", () => {
+  test("lists every source, scores everybody and finds no drift", () => {
+    expect(reconciled.runs).toMatchObject([
+      { kind: "reconcile", state: "complete", full: true, parts: sources.length, drift: 0 },
+    ]);
+  });
+});
+
+describe("sync", () => {
+  test("pulls the named source, and says what its evidence changed", async () => {
+    const article = open.sandbox.world.articles.find(({ category }) => category === "marketing-agency-x");
+    open.sandbox.world.happen({ type: "article-trashed", id: article?.id ?? 0 });
+    const { runs, changes } = await jsonOf<typeof reconciled>("Runs and changes", "sync", "blog", "--json");
+    expect(runs).toMatchObject([{ kind: "sync", source: "blog", state: "complete", absent: 1, awards: 1 }]);
+    expect(changes).toEqual([
+      { slug: "marketing-agency-x", name: "Marketing Agency X", delta: -5, points: 25, lines: 1 },
+    ]);
+  });
+
+  test("says so where nothing changed", async () => {
+    const { code, stdout, stderr } = await call("sync", "fairs", "blog");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "Nothing changed: 0 new ledger lines.\n" });
+    expect(stderr).toMatch(/^ {2}fairs +complete 1 page, 13 pieces of evidence$/m);
+    expect(stderr).toMatch(/^ {2}blog +complete 1 page, \d+ pieces of evidence$/m);
+  });
+
+  test("shows who gained and who lost as a table", async () => {
+    const account = open.sandbox.world.clientAccounts.find(
+      ({ crm, closedOn }) => crm === "1042" && closedOn === undefined,
+    );
+    open.sandbox.world.happen({ type: "account-closed", key: account?.key ?? "" });
+    expect(await linesOf("sync", "accounts")).toEqual([
+      "1 new ledger line; 1 partner changed:",
+      "partner             change  points",
+      "──────────────────  ──────  ──────",
+      "Marketing Agency X      -5      20",
+    ]);
+  });
+
+  test("refuses a source that is not configured, and names those that are", async () => {
+    const { code, stderr } = await call("sync", "blog", "nosuch");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `standings: there is no source nosuch; expected one of ${open.context.sources.sources.map(({ key }) => key).join(", ")}\n`,
+    });
+  });
+
+  test("that fails says which connection and why, and nobody loses a point", async () => {
+    const before = await countLines();
+    open.sandbox.faults.set("blog", { mode: "429", retryAfter: 3600 });
+    const { code, stdout, stderr } = await call("sync", "blog");
+    open.sandbox.faults.set("blog", { mode: "none" });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "Nothing changed: 0 new ledger lines.\n" });
+    expect(stderr).toMatch(/Run \d+ \(blog\) ended partial; nobody lost a point because of it:/);
+    expect(stderr).toMatch(/^main +deferred +quota +GET 127\.0\.0\.1:\d+\/blog\S* answered 429$/m);
+    expect(await countLines()).toBe(before);
+  });
+});
+
+describe("ranking", () => {
+  test("shows the first n, numbers to the right", async () => {
+    const standings = await jsonOf<Standing[]>("A standing", "ranking", "--json");
+    expect(standings).toHaveLength(40);
+    expect(await jsonOf("A standing", "ranking", "--json", "--top", "3")).toEqual(standings.slice(0, 3));
+    const [header, rule, ...rows] = await linesOf("ranking", "--top", "3");
+    expect(header).toMatch(/^rank {2}partner +points$/);
+    expect(rule).toMatch(/^─{4} {2}─+ {2}─{6} {2}─+$/);
+    expect(rows.map((row) => row.replace(/ +█+$/, "").trim().split(/ {2,}/))).toEqual(
+      standings.slice(0, 3).map(({ rank, name, points }) => [String(rank), name, String(points)]),
+    );
+  });
+
+  test("gives equal points one rank, and the next rank counts them all", async () => {
+    const standings = await jsonOf<Standing[]>("A standing", "ranking", "--json");
+    for (const { points, rank } of standings) {
+      expect(rank).toBe(1 + standings.filter((other) => other.points > points).length);
+    }
+  });
+});
+
+describe("explain", () => {
+  test("lists nine achievements whose points add up, each with its evidence, source and date", async () => {
+    const lines = await linesOf("explain", "marketing-agency-x");
+    expect(lines[0]).toMatch(/^Marketing Agency X: 20 of 100 points, rank \d+$/);
+    expect(lines.filter((line) => /^[✔◐✘] .+: -?\d+ of \d+ points$/.test(line))).toHaveLength(9);
+    expect(lines).toContain("    2024-01-12  registrations  Marketing Agency X");
+    expect(lines).toContain("    → Take a desk on our stand at a trade fair.");
+    expect(lines.at(-1)).toBe("10 + 5 + 0 + 0 + 0 + 5 + 0 + 0 + 0 = 20 points");
+  });
+
+  test("says the same as JSON, with all of the evidence", async () => {
+    const { partner, points, perfect, achievements, pending } = await jsonOf<Explanation>(
+      "An explanation",
+      ...["explain", "marketing-agency-x", "--json"],
+    );
+    expect({ partner, points, perfect, pending }).toEqual({
+      partner: { slug: "marketing-agency-x", name: "Marketing Agency X" },
+      points: 20,
+      perfect: 100,
+      pending: false,
+    });
+    expect(achievements.map((achievement) => [achievement.points, achievement.maximum])).toEqual([
+      [10, 10],
+      [5, 5],
+      [0, 10],
+      [0, 12],
+      [0, 8],
+      [5, 15],
+      [0, 15],
+      [0, 15],
+      [0, 10],
+    ]);
+    expect(achievements[0]?.evidence).toMatchObject([{ source: "registrations", kind: "registration" }]);
+    await jsonOf("An explanation", "explain", "wolkenpost", "--json");
+  });
+
+  test("refuses a partner that does not exist", async () => {
+    expect(await call("explain", "nobody")).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: "standings: there is no partner nobody; see: standings ranking\n",
+    });
+  });
+});
+
+describe("rescore", () => {
+  test("of one partner finds nothing where nothing differs", async () => {
+    const { runs, changes } = await jsonOf<typeof reconciled>(
+      "Runs and changes",
+      ...["rescore", "--partner", "wolkenpost", "--achievement", "trade-fair", "--json"],
+    );
+    expect(runs).toMatchObject([{ kind: "rescore", state: "complete", parts: 1, partsDone: 1, awards: 0 }]);
+    expect(changes).toEqual([]);
+    expect(await linesOf("rescore", "--all")).toEqual(["Nothing changed: 0 new ledger lines."]);
+  });
+
+  test("refuses to guess whom, and what there is not", async () => {
+    const refused = [
+      await call("rescore"),
+      await call("rescore", "--json"),
+      await call("rescore", "--partner", "nobody"),
+      await call("rescore", "--achievement", "nothing"),
+    ];
+    expect(refused.map(({ code }) => code)).toEqual([2, 2, 2, 2]);
+    expect(refused.map(({ stdout }) => stdout)).toEqual(["", "", "", ""]);
+    expect(refused[0]?.stderr).toContain("expected --partner <slug>, --achievement <key> or --all");
+    expect(refused[2]?.stderr).toContain("there is no partner nobody");
+    expect(refused[3]?.stderr).toContain("there is no achievement nothing; expected one of registered,");
+  });
+});
+
+describe("runs", () => {
+  test("lists the latest, newest first, with what they saw", async () => {
+    const runs = await jsonOf<RunReport[]>("A run", "runs", "--json");
+    expect(runs.map(({ id }) => id)).toEqual(runs.map(({ id }) => id).sort((a, b) => b - a));
+    expect(runs.filter(({ kind }) => kind === "reconcile")).toHaveLength(1);
+    const [header, , first, ...rest] = await linesOf("runs", "--limit", "2");
+    expect(header).toMatch(/^run +kind +source +asked by +started \(UTC\) +state +parts +seen +new +gone/);
+    expect(first).toMatch(new RegExp(`^ *${runs[0]?.id} +rescore +command line +\\d{4}-\\d\\d-\\d\\d `));
+    expect(rest).toHaveLength(1);
+  });
+
+  test("approve refuses a run that is not held", async () => {
+    const { code, stderr } = await call("runs", "approve", "1");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "standings: run 1 is not held; see: standings runs\n",
+    });
+  });
+
+  test("approve lets the next complete listing take the points a run has held", async () => {
+    const { db } = open.context;
+    // Evidence the export does not have: so much of it that its absence is held.
+    await db.execute(sql`
+      insert into evidence (source, connection_id, external_id, partner_id, kind, occurred_at, digest, recorded_at)
+      select 'fairs', connections.id, 'gone-' || n, null, 'trade-fair', now(), 'x', now()
+      from connections, generate_series(1, 60) as n where source = 'fairs'`);
+    const held = await call("sync", "fairs");
+    expect(held.code).toBe(1);
+    const id = /approve the loss with: standings runs approve (\d+)/.exec(held.stderr)?.[1] ?? "";
+    expect(await linesOf("runs", "approve", id)).toEqual([
+      "The loss of 1 connection of fairs is approved; it is taken by: standings sync fairs --full",
+    ]);
+    const { runs } = await jsonOf<typeof reconciled>(
+      "Runs and changes",
+      ...["sync", "fairs", "--full", "--json"],
+    );
+    expect(runs).toMatchObject([{ state: "complete", absent: 60 }]);
+  });
+});
+
+describe("partners import", () => {
+  test("counts what it did, and the same list again changes nothing", async () => {
+    const file = await fileWith(
+      "more.csv",
+      "slug,name,identities\nnieuwe-molen,Nieuwe Molen,crm:9999;blog-category:molen\n",
+    );
+    expect(await linesOf("partners", "import", file)).toEqual([
+      "1 added, 0 changed, 0 as before; 0 pieces of evidence matched.",
+    ]);
+    expect(await linesOf("partners", "import", file)).toEqual([
+      "0 added, 0 changed, 1 as before; 0 pieces of evidence matched.",
+    ]);
+  });
+
+  test("names every mistake by file and line, and imports nothing", async () => {
+    const file = await fileWith("broken.csv", "slug,name\ngood-one,Good\nBad One,Bad\nno-name,\n");
+    const { code, stdout, stderr } = await call("partners", "import", file);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: `standings: ${file}:3: slug: expected lower-case letters, digits and single hyphens, not "Bad One"\n${file}:4: name: expected a name\n`,
+    });
+    expect((await call("explain", "good-one")).code).toBe(2);
+    const missing = await call("partners", "import", `${file}.not`);
+    expect(missing).toMatchObject({ code: 2, stderr: `standings: ${file}.not: cannot be read (ENOENT)\n` });
+  });
+});
+
+describe("connections import", () => {
+  test("counts what it did, and keeps the secret to itself", async () => {
+    const file = await fileWith("connections.csv", "key,partner,use,secret\nmain,wolkenpost,own,tr0ub4dor\n");
+    expect(await linesOf("connections", "import", "blog", file)).toEqual([
+      "0 added, 1 changed, 0 as before.",
+    ]);
+    expect(await linesOf("connections", "import", "blog", file)).toEqual([
+      "0 added, 0 changed, 1 as before.",
+    ]);
+    const [stored] = await open.context.db.execute<{ secret: string }>(
+      sql`select secret from connections where source = 'blog'`,
+    );
+    expect(stored?.secret).toMatch(/^v1\./);
+    expect(stored?.secret).not.toContain("tr0ub4dor");
+  });
+
+  test("names mistakes by file and line without the secret, and imports nothing", async () => {
+    const file = await fileWith(
+      "broken-connections.csv",
+      "key,partner,use,secret\nsecond,,own,s3cret\nmain,nobody,both,s3cret\n",
+    );
+    const { code, stderr } = await call("connections", "import", "blog", file);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `standings: ${file}:3: use: expected own or client, not "both"\n`,
+    });
+    const [second] = await open.context.db.execute(sql`select from connections where key = 'second'`);
+    expect(second).toBeUndefined();
+    expect((await call("connections", "import", "nosuch", file)).code).toBe(2);
+  });
+});
+
+describe("publish", () => {
+  test("of a programme with a mistake names file and line, and changes nothing", async () => {
+    const text = await readFile(programme, "utf8");
+    const file = await fileWith("broken.yaml", text.replace("evidence: registration\n", "evidence: regis\n"));
+    const { code, stdout, stderr } = await call("publish", file);
+    const line = text.slice(0, text.indexOf("evidence: registration\n")).split("\n").length;
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(`standings: ${file}:${line}: achievements.registered.evidence: `);
+    const versions = await open.context.db.execute(sql`select from programme_versions`);
+    expect(versions).toHaveLength(1);
+  });
+
+  test("of the text that is in force changes nothing, and says so", async () => {
+    const before = await countLines();
+    const file = await fileWith("same.yaml", await readFile(programme, "utf8"));
+    expect(await linesOf("publish", file)).toEqual(["Version 1 is this text already; nothing changed."]);
+    expect(await countLines()).toBe(before);
+  });
+
+  test("of another text scores everybody under it", async () => {
+    const text = await readFile(programme, "utf8");
+    const changed = text
+      .replace("award: { points: 10, at-least: 1 }", "award: { points: 7, at-least: 1 }")
+      .replace("award: { points: 5, at-least: 1 }", "award: { points: 8, at-least: 1 }");
+    expect(await linesOf("publish", await fileWith("changed.yaml", changed))).toEqual([
+      "Version 2 is in force.",
+    ]);
+    const { programmeVersion, pending, points, achievements } = await jsonOf<Explanation>(
+      "An explanation",
+      ...["explain", "marketing-agency-x", "--json"],
+    );
+    expect({ programmeVersion, pending, points }).toEqual({
+      programmeVersion: 2,
+      pending: false,
+      points: 20,
+    });
+    expect(achievements.slice(0, 2).map((achievement) => achievement.points)).toEqual([7, 8]);
+    expect(await jsonOf("A verification", "verify", "--json")).toMatchObject({ pending: 0, drift: 0 });
+  });
+});
+
+describe("verify", () => {
+  test("finds 0 where nobody has tampered, as a line and as JSON", async () => {
+    expect(await linesOf("verify")).toEqual(["41 partners, 0 waiting for their score, drift 0."]);
+    expect(await linesOf("verify", "--json")).toEqual([
+      '{"partners":41,"pending":0,"drift":0,"evaluation":[],"achievements":[],"ledger":[]}',
+    ]);
+  });
+
+  test("names whom somebody has tampered with, and fails", async () => {
+    await open.context.db.execute(sql`
+      update scores set points = points + 1 from partners where partners.id = partner_id and slug = 'wolkenpost'`);
+    await open.context.db.execute(sql`
+      delete from ledger using partners where partners.id = partner_id and slug = 'fjordpost'`);
+    const said = await call("verify");
+    expect({ code: said.code, stdout: said.stdout }).toEqual({
+      code: 1,
+      stdout:
+        "41 partners, 0 waiting for their score, drift 2.\n  achievements: wolkenpost\n  ledger: fjordpost\n",
+    });
+    const json = await call("verify", "--json");
+    expect(json.code).toBe(1);
+    const verification = JSON.parse(json.stdout) as Verification;
+    expect(departures("A verification", verification, seen)).toEqual([]);
+    expect(verification).toMatchObject({ drift: 2, achievements: ["wolkenpost"], ledger: ["fjordpost"] });
+  });
+});
+
+test("every field that is documented was printed with a value", () => {
+  const never = documentedFields().filter(
+    (field) => !seen.has(field) && !/^(Findings|A finding)\./.test(field),
+  );
+  expect(never).toEqual([]);
+});
