@@ -141,9 +141,14 @@ async function checkSource(context: Context, output: Output, source: Source): Pr
   const good = connections.length - failures.length;
   const fresh = await readFreshness(context, source);
   const summary = connections.length === 1 ? word : `${good} of ${connections.length} credentials accepted`;
+  const held = await findHeld(context, source);
   return failures.length === connections.length && connections.length === 1
-    ? failures
-    : [{ part: source.key, ok: failures.length === 0, message: `${summary}; ${fresh}` }, ...failures];
+    ? [...failures, ...held]
+    : [
+        { part: source.key, ok: failures.length === 0, message: `${summary}; ${fresh}` },
+        ...failures,
+        ...held,
+      ];
 }
 
 async function check(context: Context, source: Source, connection: CheckedConnection): Promise<string> {
@@ -187,6 +192,17 @@ function remedyFor(error: SourceError, source: Source): string {
     case "data":
       return "the answer is not what the settings say; compare them with the system's export";
   }
+}
+
+/** What waits for a person: losses that were held, each with the command that approves it. */
+async function findHeld(context: Context, source: Source): Promise<Finding[]> {
+  const rows = await context.db.execute<{ key: string; reason: string | null }>(sql`
+    select key, reason from connections where source = ${source.key} and active and state = 'held' order by key`);
+  return rows.map(({ key, reason }) => ({
+    part: `${source.key}/${key}`,
+    ok: false,
+    message: `its last listing is held: ${reason ?? "no reason was kept"}`,
+  }));
 }
 
 async function readFreshness(context: Context, source: Source): Promise<string> {

@@ -78,7 +78,7 @@ export function compileProgramme(programme: Programme): CompiledProgramme {
         from evidence
         where ${isKnown(instants)} and ${isInScope({ partners: [partnerId] })}
           and ${counts(achievement, programme, instants.at)}
-        order by occurred_at desc, id desc`;
+        order by occurred_at desc, source, external_id desc`;
     },
 
     partnersTouchedByTime(span) {

@@ -1,4 +1,5 @@
 // The commands as processes: what goes to which output, how they are called wrongly, and how they end before their time.
+import type { Readable } from "node:stream";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, openDeployment, until } from "../e2e/deployment.ts";
@@ -90,3 +91,33 @@ test("a sync that is interrupted says so and ends, and the same command again go
   const again = JSON.parse(await answerOf(open.env, "sync", "copernica", "--json")) as unknown;
   expect(again).toMatchObject({ runs: [{ id: left?.id, state: "complete", parts: 96, partsDone: 96 }] });
 });
+
+test("start serves the standings, shows every change of points as it happens, and ends when it is told to", async () => {
+  const start = open.spawn("start");
+  const listening = await heard(start.process.stderr, /The API is on (http:\S+)\/api\/standings; stop with/);
+  const page = await fetch(`${listening[1] ?? ""}/api/standings`);
+  expect(await page.json()).toMatchObject({ total: 40 });
+
+  const shown = heard(start.process.stdout, /^\d\d:\d\d:\d\d +-5 {2}Marketing Agency X: .+$/m);
+  const article = open.sandbox.world.articles.find(({ category }) => category === "marketing-agency-x");
+  open.sandbox.world.happen({ type: "article-trashed", id: article?.id ?? 0 });
+  await answerOf(open.env, "sync", "blog");
+  expect((await shown)[0]).toMatch(/Marketing Agency X: joint-articles \(evidence\), now 55$/);
+
+  start.process.kill("SIGTERM");
+  const { code, stdout, stderr } = await start.ended;
+  expect(code, stderr).toBe(0);
+  expect(stdout).toMatch(/^ {3}1 {2}De Verzendfabriek +100 {2}█+$/m);
+});
+
+/** Resolves once what a process says matches. */
+async function heard(stream: Readable | null, pattern: RegExp): Promise<RegExpExecArray> {
+  let said = "";
+  return new Promise((resolve) => {
+    stream?.on("data", (text: string) => {
+      said += text;
+      const found = pattern.exec(said);
+      if (found !== null) resolve(found);
+    });
+  });
+}

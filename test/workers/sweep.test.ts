@@ -43,7 +43,9 @@ describe("what waits in Postgres without a job is taken up", () => {
   test("partners that wait for their score, and scores that wait for the standings", async () => {
     const { db } = context;
     await markPendingWhere(db, sql`select id from partners`, { cause: "clock", at: context.now() });
-    await db.execute(sql`insert into pending_standings (partner_id) select id from partners`);
+    await db.execute(
+      sql`insert into pending_standings (partner_id) select id from partners on conflict do nothing`,
+    );
     await sweep(context);
     await until(async () => (await count(sql`select count(*)::int as count from pending_partners`)) === 0);
     await until(async () => (await count(sql`select count(*)::int as count from pending_standings`)) === 0);
