@@ -4,10 +4,10 @@ import { Command, CommanderError, Help, InvalidArgumentError } from "commander";
 import { runDoctor } from "./commands/doctor.ts";
 import { printExplanation } from "./commands/explain.ts";
 import { reportFailure } from "./commands/failure.ts";
-import { followRuns } from "./commands/follow.ts";
 import { environmentHelp, helpStyle } from "./commands/help.ts";
 import { aborted, untilInterrupted } from "./commands/interrupt.ts";
 import { type CommandParts, type Opened, readText, requireQueue, withContext } from "./commands/open.ts";
+import { publish } from "./commands/publish.ts";
 import { printRanking } from "./commands/ranking.ts";
 import { beginRescore } from "./commands/rescore.ts";
 import { approve, printRuns } from "./commands/runs.ts";
@@ -17,7 +17,6 @@ import { importConnections } from "./connections.ts";
 import type { Context } from "./context.ts";
 import { UsageError } from "./errors.ts";
 import { importPartners } from "./partners.ts";
-import { publishProgramme } from "./programme/versions.ts";
 import { verify } from "./scoring/verify.ts";
 import { type Output, openOutput } from "./terminal/output.ts";
 
@@ -219,19 +218,7 @@ export function describeCommands(parts: CommandParts, output: Output): Command {
     .action(async (file: string) => {
       const text = await readText(file);
       await working(async ({ context }, signal) => {
-        const { versionId, published } = await publishProgramme(context.db, {
-          text,
-          file,
-          publishedBy: "command line",
-          now: context.now(),
-        });
-        await context.queues.nudge("score", {});
-        await followRuns(context, output, [], signal);
-        output.print(
-          published
-            ? `Version ${versionId} is in force.`
-            : `Version ${versionId} is this text already; nothing changed.`,
-        );
+        failing(await publish(context, output, { text, file }, signal));
       });
     });
 

@@ -61,7 +61,7 @@ export async function importConnections(
     const known = await tx.execute<Record<string, unknown> & StoredConnection>(sql`
       select id, key, partner_id, secret, attributes ->> 'use' as use from connections
       where source = ${list.source} and key = any(${sql.param(rows.map((row) => row.key))}::text[])
-      order by id for update`);
+      order by id for no key update`);
     const stored = new Map(known.map((row) => [row.key, row]));
     const result: ConnectionsImport = { added: 0, changed: 0, unchanged: 0 };
     const touched: number[] = [];
@@ -106,7 +106,10 @@ async function put(
   await tx.execute(sql`
     update connections set partner_id = ${row.partnerId}::bigint, attributes = ${attributes}::jsonb, active = true,
       secret = ${sameSecret ? known.secret : sealed}, retry_at = null,
-      cursor = case when ${known.use === row.use} then cursor end
+      cursor = case when ${known.use === row.use} then cursor end,
+      -- A pull under way would write its own cursor over that: it loses its lease, and begins anew.
+      lease_token = case when ${known.use === row.use} then lease_token end,
+      lease_until = case when ${known.use === row.use} then lease_until end
     where id = ${known.id}`);
   return "changed";
 }

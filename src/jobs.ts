@@ -306,6 +306,9 @@ async function withScheduleLock(backend: QueueBackend, work: () => Promise<unkno
     return;
   }
   const client = await backend.pool.connect();
+  // A client that is out of the pool reports the end of its session here; unheard, that would end the process.
+  const onError = () => undefined;
+  client.on("error", onError);
   try {
     await client.query("select pg_advisory_lock(hashtextextended('standings schedules', 0))");
     await work();
@@ -313,6 +316,7 @@ async function withScheduleLock(backend: QueueBackend, work: () => Promise<unkno
     await client
       .query("select pg_advisory_unlock(hashtextextended('standings schedules', 0))")
       .catch(() => undefined);
+    client.off("error", onError);
     client.release();
   }
 }

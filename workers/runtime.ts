@@ -40,6 +40,20 @@ const handlers: { [Name in JobName]: Handler<Name> } = {
 /** How long running jobs may go on once the process was asked to stop; then their signal aborts. */
 const DRAIN_MS = 10_000;
 
+/** What an aborted job may still need to hand itself back. A queue that is out of reach would never let a worker go. */
+const LAST_MS = 5000;
+
+async function closeWithin(worker: Worker, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(resolve, ms, "late");
+  });
+  const ended = await Promise.race([worker.close(), late]);
+  clearTimeout(timer);
+  // By force: what it held is taken up again elsewhere, once its lock has ended.
+  if (ended === "late") void worker.close(true).catch(() => undefined);
+}
+
 /** Carries the delay the retry decision chose to BullMQ's back-off, which computes none of its own. */
 class RetryError extends Error {
   override readonly name = "RetryError";
@@ -108,7 +122,7 @@ export async function openRuntime(context: Context, backoff: Backoff = BACKOFF):
       const deadline = setTimeout(() => {
         stopping.abort(new Error("the process is stopping"));
       }, DRAIN_MS);
-      await Promise.all(workers.map((worker) => worker.close()));
+      await Promise.all(workers.map((worker) => closeWithin(worker, DRAIN_MS + LAST_MS)));
       clearTimeout(deadline);
       for (const connection of connections) if ("disconnect" in connection) connection.disconnect();
     },

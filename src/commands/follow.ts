@@ -33,7 +33,10 @@ export async function followRuns(
     }
     const ended = runs.every((run) => run.state !== "running");
     if (ended) endedAt ??= context.now();
-    if (endedAt !== undefined && (await isScored(context.db, endedAt))) scoredAt ??= context.now();
+    // Without a programme nobody is scored: there is nothing to wait for.
+    const scoring = (await context.programmes.inForce(context.db, context.now())) !== undefined;
+    if (endedAt !== undefined && (!scoring || (await isScored(context.db, endedAt))))
+      scoredAt ??= context.now();
     if (signal.aborted || (scoredAt !== undefined && (await isRanked(context.db, scoredAt)))) {
       output.endProgress();
       return runs;

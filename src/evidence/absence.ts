@@ -30,7 +30,7 @@ export async function finishListing(db: Database, lease: Lease, now: Date): Prom
     }>(sql`
       with owned as (
         select id, loss_approved from connections
-        where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid for update)
+        where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid for no key update)
       select owned.loss_approved,
         (select listed from run_connections where run_id = ${lease.runId} and connection_id = owned.id) as written,
         (select count(*)::int from listings where run_id = ${lease.runId} and connection_id = owned.id) as listed,

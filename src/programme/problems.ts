@@ -80,9 +80,14 @@ function meantBranch(schema: z.core.$ZodType | undefined, value: unknown): z.cor
     .sort((a, b) => b.shared - a.shared || a.missing - b.missing)[0]?.branch;
 }
 
+const MOST_QUOTED = 60;
+
 function said(expected: string, found: unknown, known: readonly string[]): string {
   if (found === undefined) return `missing; ${expected}`;
-  const shown = found === null || typeof found === "object" ? "" : `, not ${JSON.stringify(found)}`;
+  const written = JSON.stringify(found);
+  // What was written may be a whole file of another kind, with what it holds.
+  const quoted = written.length > MOST_QUOTED ? `${written.slice(0, MOST_QUOTED)}…` : written;
+  const shown = found === null || typeof found === "object" ? "" : `, not ${quoted}`;
   return `${expected}${shown}${suggestion(found, known)}`;
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
+import { UsageError } from "../errors.ts";
 import { markPendingWhere } from "../evidence/pending.ts";
 import { type CompiledProgramme, compileProgramme } from "./compile.ts";
 import { type Programme, parseProgramme } from "./document.ts";
@@ -58,7 +59,7 @@ export async function publishProgramme(
   db: Database,
   document: { text: string; file: string; publishedBy: string; now: Date },
 ): Promise<{ versionId: number; published: boolean }> {
-  parseProgramme(document.text, document.file);
+  const programme = parseProgramme(document.text, document.file);
   const digest = createHash("sha256").update(document.text).digest("hex");
   return transaction(db, async (tx) => {
     await tx.execute(sql`lock table programme_versions in share row exclusive mode`);
@@ -71,6 +72,13 @@ export async function publishProgramme(
         greatest(${document.now}, (select max(effective_from) from programme_versions)), ${document.now},
         ${document.publishedBy}) returning id`);
     if (row === undefined) throw new Error("The programme version was not stored.");
+    // What Postgres would refuse in every evaluation (a NUL in a value, a year before its calendar) is refused here.
+    await tx
+      .execute(compileProgramme(programme).evaluation({ scope: { partners: [] }, at: document.now }))
+      .catch((error: unknown) => {
+        const said = error instanceof Error ? error.message : String(error);
+        throw new UsageError(`${document.file}: Postgres refuses to evaluate it: ${said}`);
+      });
     await markPendingWhere(tx, sql`select id from partners`, { cause: "programme", at: document.now });
     return { versionId: row.id, published: true };
   });

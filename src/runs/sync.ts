@@ -57,7 +57,7 @@ export async function startSyncWithin(
         case when retry_at > ${request.now} then 'deferred' else 'queued' end,
         case when retry_at > ${request.now} then 'quota' end,
         case when retry_at > ${request.now} then 'asked to wait until ' || to_char(retry_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' end
-      from connections where source = ${request.source} and active`);
+      from connections where source = ${request.source} and active order by id`);
   await tx.execute(sql`update sources set last_attempt_at = ${request.now} where key = ${request.source}`);
   await finishWhenDone(tx, run.id, request.now);
   return { runId: run.id, joined: false };
@@ -118,7 +118,7 @@ export async function claimCollection(
 ): Promise<Collection | undefined> {
   const row = await transaction(db, async (tx) => {
     // First, so that what is read next is as a settlement at this very moment has left it.
-    await tx.execute(sql`select from connections where id = ${job.connectionId} for update`);
+    await tx.execute(sql`select from connections where id = ${job.connectionId} for no key update`);
     const [claimed] = await tx.execute<ClaimedRow>(sql`
     with open as (
       select run_connections.run_id, connection_id, runs.full from run_connections join runs on runs.id = run_id
@@ -168,7 +168,7 @@ export async function settleCollection(
     // The connection first, as a page does: nobody takes the lease over meanwhile, and nobody waits in a circle.
     const owned = await tx.execute(sql`
       select from connections
-      where id = ${collection.connectionId} and lease_token = ${collection.token}::uuid for update`);
+      where id = ${collection.connectionId} and lease_token = ${collection.token}::uuid for no key update`);
     if (owned.length === 0) return;
     const [ended] = await tx.execute<{ state: string }>(sql`
       with settled as (

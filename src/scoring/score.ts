@@ -45,9 +45,9 @@ export async function scorePending(
   options: ScoreOptions,
 ): Promise<ScoreOutcome> {
   return transaction(db, async (tx) => {
+    const at = await evaluationInstant(tx, options.now);
     const claims = await claim(tx, options);
     if (claims.length === 0) return { claimed: 0, changed: 0, lines: 0 };
-    const at = await evaluationInstant(tx, options.now);
     const version = await programmes.inForce(tx, at);
     if (version === undefined) throw new Error("No programme is published; publish one first.");
     const ids = claims.map((row) => row.partner_id);
@@ -85,10 +85,11 @@ async function claim(tx: Database, options: ScoreOptions): Promise<Claim[]> {
 
 /**
  * Now, but never before the clock's last tick: a worker whose own clock is behind would evaluate a partner as it was just
- * before the instant for which the tick marked it.
+ * before the instant for which the tick marked it. Asked before the claim, and a tick that is under way is waited for: the
+ * tick takes the clock before the pending rows, so this makes no circle, and none of its marks is scored at an earlier instant.
  */
 async function evaluationInstant(tx: Database, now: Date): Promise<Date> {
-  const [clock] = await tx.execute<{ ticked_at: Date }>(sql`select ticked_at from clock`);
+  const [clock] = await tx.execute<{ ticked_at: Date }>(sql`select ticked_at from clock for share`);
   return clock !== undefined && clock.ticked_at > now ? clock.ticked_at : now;
 }
 

@@ -1,0 +1,36 @@
+// standings publish: a new version, everybody scored under it, and what that changed.
+import { sql } from "drizzle-orm";
+import type { Context } from "../context.ts";
+import { publishProgramme } from "../programme/versions.ts";
+import { readScoreChanges } from "../runs/runs.ts";
+import type { Output } from "../terminal/output.ts";
+import { followRuns } from "./follow.ts";
+import { printChanges } from "./sync.ts";
+
+/** Returns whether everybody was scored: false when the signal came before. */
+export async function publish(
+  context: Context,
+  output: Output,
+  document: { text: string; file: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [last] = await context.db.execute<{ id: number }>(sql`select coalesce(max(id), 0) as id from ledger`);
+  const { versionId, published } = await publishProgramme(context.db, {
+    ...document,
+    publishedBy: "command line",
+    now: context.now(),
+  });
+  if (!published) {
+    output.print(`Version ${versionId} is this text already; nothing changed.`);
+    return true;
+  }
+  await context.queues.nudge("score", {});
+  await followRuns(context, output, [], signal);
+  output.print(`Version ${versionId} is in force.`);
+  if (signal.aborted) {
+    output.note("Interrupted: the workers go on scoring.");
+    return false;
+  }
+  printChanges(output, [], await readScoreChanges(context.db, { afterLine: last?.id ?? 0 }));
+  return true;
+}
