@@ -19,3 +19,6 @@ const { runCommand } = await import(at("src/cli"));
 const { openWorkers } = await import(at("workers/main"));
 const { joinOrOpenSandbox } = await import(at("examples/copernica/sandbox"));
 await runCommand(process.argv.slice(2), { openWorkers, openSandbox: joinOrOpenSandbox });
+// Everything is closed. What still tries to reach a server that is gone must not keep the process: this timer fires only if
+// something else keeps it.
+setTimeout(() => process.exit(), 2000).unref();

@@ -265,7 +265,7 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
       await answered(queueOf("control").getJobCounts("waiting"));
     },
     async close() {
-      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      await answered(Promise.all([...queues.values()].map((queue) => queue.close()))).catch(complain);
       redis?.disconnect();
     },
   };

@@ -27,7 +27,8 @@ export async function openWorkers(
   return {
     async close() {
       stopping.abort();
-      await sweeping;
+      // A sweep that waits for a queue out of reach would wait for ever.
+      await Promise.race([sweeping, delay(SWEEP_MS, undefined, { ref: false })]);
       await runtime.close();
     },
   };
