@@ -271,6 +271,10 @@ export const evidence = pgTable(
     index("evidence_unmatched_idx")
       .on(t.namespace, t.identityKey)
       .where(sql`${t.supersededAt} is null and ${t.partnerId} is null`),
+    // For what was known at an instant: a partner's rows that are not current any more.
+    index("evidence_history_idx")
+      .on(t.partnerId)
+      .where(sql`${t.supersededAt} is not null and ${t.partnerId} is not null`),
     // For the clock: whose evidence starts, leaves a sliding window or ends between two ticks.
     index("evidence_occurred_idx").on(t.occurredAt).where(sql`${t.supersededAt} is null`),
     index("evidence_ended_idx")
@@ -328,6 +332,8 @@ export const pendingPartners = pgTable(
     since: instant("since").notNull(),
     cause: text("cause").notNull(),
     runId: id("run_id"),
+    /** The clock's last tick before the first mark: the stored score was right as of it. null: there was no tick yet. */
+    settledAt: instant("settled_at"),
   },
   (t) => [
     primaryKey({ name: "pending_partners_pkey", columns: [t.partnerId] }),
@@ -390,6 +396,8 @@ export const ledger = pgTable(
     cause: text("cause").notNull(),
     programmeVersion: id("programme_version").notNull(),
     runId: id("run_id"),
+    /** The points before this line were right at this instant: what caused it has happened, or become known, since. */
+    settledAt: instant("settled_at"),
     at: instant("at").notNull(),
   },
   (t) => [
@@ -403,6 +411,68 @@ export const ledger = pgTable(
     unique("ledger_award_key").on(t.partnerId, t.scoreVersion, t.achievement),
     index("ledger_run_idx").on(t.runId),
     check("ledger_delta_check", sql`${t.delta} <> 0`),
+  ],
+);
+
+/**
+ * Points given or taken by a named administrator, beside the rules: a line of their own in every evaluation. Valid time is
+ * created_at..until, known time created_at..revoked_at; both half-open. A row is written once; only the revocation is set later.
+ */
+export const adjustments = pgTable(
+  "adjustments",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    partnerId: id("partner_id").notNull(),
+    points: integer("points").notNull(),
+    reason: text("reason").notNull(),
+    author: text("author").notNull(),
+    createdAt: instant("created_at").notNull(),
+    /** null: until it is revoked. */
+    until: instant("until"),
+    revokedAt: instant("revoked_at"),
+    revokedBy: text("revoked_by"),
+    /** The adjustment of another partner that this one continues since the two were merged, or parted again. */
+    continues: id("continues"),
+  },
+  (t) => [
+    primaryKey({ name: "adjustments_pkey", columns: [t.id] }),
+    foreignKey({ name: "adjustments_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
+    foreignKey({ name: "adjustments_continues_fkey", columns: [t.continues], foreignColumns: [t.id] }),
+    index("adjustments_partner_idx").on(t.partnerId),
+    index("adjustments_until_idx").on(t.until).where(sql`${t.revokedAt} is null and ${t.until} is not null`),
+    check("adjustments_points_check", sql`${t.points} <> 0 and abs(${t.points}) <= 1000000`),
+    check("adjustments_until_check", sql`${t.until} is null or ${t.until} > ${t.createdAt}`),
+    check("adjustments_revoked_check", sql`(${t.revokedAt} is null) = (${t.revokedBy} is null)`),
+  ],
+);
+
+/** Partners that were found to be one: what moved with the merge, so that it can be undone. */
+export const partnerMerges = pgTable(
+  "partner_merges",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    /** The partner that is no more, and the one that has its evidence now. */
+    partnerId: id("partner_id").notNull(),
+    intoId: id("into_id").notNull(),
+    mergedAt: instant("merged_at").notNull(),
+    mergedBy: text("merged_by").notNull(),
+    undoneAt: instant("undone_at"),
+    undoneBy: text("undone_by"),
+    /** The identities and the connections that were the merged partner's. */
+    identities: jsonb("identities").$type<{ namespace: string; key: string }[]>().notNull(),
+    connections: jsonb("connections").$type<number[]>().notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "partner_merges_pkey", columns: [t.id] }),
+    foreignKey({
+      name: "partner_merges_partner_fkey",
+      columns: [t.partnerId],
+      foreignColumns: [partners.id],
+    }),
+    foreignKey({ name: "partner_merges_into_fkey", columns: [t.intoId], foreignColumns: [partners.id] }),
+    uniqueIndex("partner_merges_open_key").on(t.partnerId).where(sql`${t.undoneAt} is null`),
+    index("partner_merges_into_idx").on(t.intoId),
+    check("partner_merges_undone_check", sql`(${t.undoneAt} is null) = (${t.undoneBy} is null)`),
   ],
 );
 

@@ -14,7 +14,7 @@ import type { Output } from "../terminal/output.ts";
 
 /** What the command line is given from above: the handlers and the example's outside world (see standings.mjs). */
 export interface CommandParts {
-  openWorkers(context: Context, options: { schedules: boolean }): Promise<{ close(): Promise<void> }>;
+  openWorkers: (context: Context, options: { schedules: boolean }) => Promise<{ close(): Promise<void> }>;
   openSandbox(options: {
     home: string;
     alive: boolean;

@@ -3,7 +3,15 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
 
 /** Why a partner is evaluated again; written into the ledger lines that follow. */
-export type Cause = "evidence" | "identity" | "clock" | "programme" | "rescore" | "reconcile";
+export type Cause =
+  | "evidence"
+  | "identity"
+  | "clock"
+  | "programme"
+  | "rescore"
+  | "reconcile"
+  | "adjustment"
+  | "merge";
 
 interface Mark {
   cause: Cause;
@@ -26,8 +34,8 @@ export async function markPending(db: Database, partnerIds: Iterable<number>, ma
 export async function markPendingWhere(db: Database, partners: SQL, mark: Mark): Promise<number> {
   const rows = await db.execute(sql`
     with marked as (
-      insert into pending_partners (partner_id, since, cause, run_id)
-      select partner_id, ${mark.at}, ${mark.cause}, ${mark.runId ?? null}::bigint
+      insert into pending_partners (partner_id, since, cause, run_id, settled_at)
+      select partner_id, ${mark.at}, ${mark.cause}, ${mark.runId ?? null}::bigint, (select ticked_at from clock)
       from (${partners}) as named (partner_id) group by partner_id order by partner_id
       on conflict (partner_id) do update
         set cause = case when pending_partners.cause = 'reconcile' then 'reconcile' else excluded.cause end,

@@ -6,6 +6,9 @@ import { Temporal } from "temporal-polyfill";
 
 export type Period = "week" | "month" | "quarter" | "year";
 
+/** A streak is counted no further back than so many periods. */
+export const longestStreak = 60;
+
 /** What the local clock shows at an instant. Never earlier than what it showed before. */
 export function wallClock(at: Date, timeZone: string): Temporal.PlainDateTime {
   const zoned = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone);
@@ -31,6 +34,11 @@ export function firstInstantOf(local: Temporal.PlainDateTime, timeZone: string):
 /** The instant a local date begins. */
 export function startOfDay(date: Temporal.PlainDate, timeZone: string): Date {
   return firstInstantOf(date.toPlainDateTime(), timeZone);
+}
+
+/** The instant of a local date (its beginning) or date and time: "2026-03-29" or "2026-03-29T09:00". Throws on anything else. */
+export function instantOfLocal(text: string, timeZone: string): Date {
+  return firstInstantOf(Temporal.PlainDateTime.from(text), timeZone);
 }
 
 /** The first day of the calendar period a date lies in. Weeks begin on Monday (ISO 8601). */

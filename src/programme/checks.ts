@@ -2,10 +2,20 @@
 // wrong with the others, so that one attempt shows all problems.
 import { z } from "zod";
 import type { DocumentProblem } from "../yaml.ts";
+import { longestStreak } from "./calendar.ts";
 import { suggestion } from "./problems.ts";
-import { awardSchema, seasonSchema, windowSchema } from "./schema.ts";
+import {
+  awardSchema,
+  categorySchema,
+  maturesSchema,
+  measureSchema,
+  requiresSchema,
+  seasonSchema,
+  windowSchema,
+} from "./schema.ts";
 
 type AwardDocument = z.infer<typeof awardSchema>;
+type MeasureDocument = z.infer<typeof measureSchema>;
 type WindowDocument = z.infer<typeof windowSchema>;
 
 const MAP = z.record(z.string(), z.unknown());
@@ -16,7 +26,6 @@ export function checkProgramme(value: unknown): DocumentProblem[] {
   const kinds = MAP.safeParse(document["evidence"]).data;
   const seasons = mapOf(document["seasons"]);
   const problems = checkSeasons(seasons);
-  const maxima: number[] = [];
   const achievements = Object.entries(mapOf(document["achievements"]));
   for (const [key, part] of achievements) {
     const path = ["achievements", key];
@@ -31,22 +40,151 @@ export function checkProgramme(value: unknown): DocumentProblem[] {
     if (window !== undefined)
       problems.push(...checkWindow([...path, "window"], window, Object.keys(seasons)));
     const award = awardSchema.safeParse(achievement["award"]).data;
-    if (award === undefined) continue;
-    problems.push(...checkAward([...path, "award"], award));
-    maxima.push(mostOf(award));
+    if (award !== undefined) problems.push(...checkAward([...path, "award"], award));
+    const measure = measureSchema.safeParse(achievement["measure"]).data;
+    if (measure !== undefined) problems.push(...checkMeasure(path, measure, { window, award, achievement }));
+    const matures = maturesSchema.safeParse(achievement["matures"]).data;
+    if (matures !== undefined && window !== undefined)
+      problems.push(...checkMatures([...path, "matures"], matures, window));
   }
-  // Only once every award can be read: a sum of the others would send people looking in the wrong place.
-  if (maxima.length > 0 && maxima.length === achievements.length) {
-    problems.push(...checkPerfect(document["perfect"], maxima));
+  problems.push(...checkGates(achievements), ...checkCategories(document["categories"], achievements));
+  problems.push(...checkPerfect(document, achievements));
+  return problems;
+}
+
+/** Only where every award and every cap can be read: a sum of the others would send people looking in the wrong place. */
+function checkPerfect(
+  document: Record<string, unknown>,
+  achievements: [string, unknown][],
+): DocumentProblem[] {
+  const { perfect } = document;
+  const caps = new Map<string, number>();
+  for (const [key, part] of Object.entries(mapOf(document["categories"]))) {
+    const category = categorySchema.safeParse(part).data;
+    if (category === undefined) return [];
+    caps.set(key, category.cap);
+  }
+  const sums = new Map<string | undefined, number>();
+  for (const [, part] of achievements) {
+    const { award: written, category } = mapOf(part);
+    const award = awardSchema.safeParse(written).data;
+    if (award === undefined) return [];
+    const known = typeof category === "string" && caps.has(category) ? category : undefined;
+    sums.set(known, (sums.get(known) ?? 0) + mostOf(award));
+  }
+  const sum = [...sums].reduce((all, [category, most]) => {
+    return all + Math.min(most, (category === undefined ? undefined : caps.get(category)) ?? most);
+  }, 0);
+  if (achievements.length === 0 || !Number.isSafeInteger(perfect) || sum === perfect) return [];
+  const capped = caps.size > 0 ? ", no category above its cap" : "";
+  const message = `expected ${sum}, the sum of the most points of all achievements${capped}, not ${String(perfect)}`;
+  return [{ path: ["perfect"], message }];
+}
+
+/** `requires` names achievements of this document and never leads back to where it began. */
+function checkGates(achievements: [string, unknown][]): DocumentProblem[] {
+  const known = achievements.map(([key]) => key);
+  const required = new Map(
+    achievements.map(([key, part]) => {
+      const requires = requiresSchema.safeParse(mapOf(part)["requires"]).data;
+      return [key, [requires ?? []].flat()];
+    }),
+  );
+  return [...required].flatMap(([key, keys]) => {
+    const path = ["achievements", key, "requires"];
+    const unknown = keys
+      .filter((one) => !known.includes(one))
+      .map((one) => ({
+        path,
+        message: `expected an achievement of this programme, not "${one}"${suggestion(one, known)}`,
+      }));
+    const circle = wayBack(key, required);
+    if (circle === undefined) return unknown;
+    return [...unknown, { path, message: `expected no circle: ${circle.join(" requires ")}` }];
+  });
+}
+
+/** The shortest way from a key back to itself, beginning and ending with it. */
+function wayBack(key: string, required: Map<string, string[]>): string[] | undefined {
+  const ways = [[key]];
+  const seen = new Set<string>();
+  for (let way = ways.shift(); way !== undefined; way = ways.shift()) {
+    for (const next of required.get(way.at(-1) ?? "") ?? []) {
+      if (next === key) return [...way, key];
+      if (!seen.has(next)) ways.push([...way, next]);
+      seen.add(next);
+    }
+  }
+  return undefined;
+}
+
+function checkCategories(categories: unknown, achievements: [string, unknown][]): DocumentProblem[] {
+  const known = Object.keys(mapOf(categories));
+  const used = achievements.flatMap(([key, part]) => {
+    const { category } = mapOf(part);
+    return typeof category === "string" ? [{ key, category }] : [];
+  });
+  const unknown = used
+    .filter(({ category }) => !known.includes(category))
+    .map(({ key, category }) => ({
+      path: ["achievements", key, "category"],
+      message:
+        known.length === 0
+          ? "expected a category under categories; there is none"
+          : `expected one of ${known.join(", ")}, not "${category}"${suggestion(category, known)}`,
+    }));
+  const empty = known
+    .filter((key) => !used.some(({ category }) => category === key))
+    .map((key) => ({
+      path: ["categories", key],
+      message: "expected achievements of this category; there is none",
+    }));
+  return [...unknown, ...empty];
+}
+
+/** A streak and a growth compare whole spans of time, and evidence that has to mature is missing at their end. */
+function checkMeasure(
+  path: string[],
+  measure: MeasureDocument,
+  {
+    window,
+    award,
+    achievement,
+  }: {
+    window: WindowDocument | undefined;
+    award: AwardDocument | undefined;
+    achievement: Record<string, unknown>;
+  },
+): DocumentProblem[] {
+  const problems: DocumentProblem[] = [];
+  const isStreak = typeof measure === "object" && "streak" in measure;
+  if ((isStreak || measure === "growth") && achievement["matures"] !== undefined) {
+    const message = `expected no matures: ${isStreak ? "a streak" : "a growth"} would always miss what happened last`;
+    problems.push({ path: [...path, "matures"], message });
+  }
+  if (measure === "growth" && window !== undefined && !isComparable(window)) {
+    problems.push({
+      path: [...path, "window"],
+      message:
+        "expected { last: <span> } or { previous: <unit> } for growth, which compares with the window before",
+    });
+  }
+  if (isStreak && award !== undefined && mostUnits(award) > longestStreak) {
+    const message = `expected at most ${longestStreak} units: a streak is counted no further`;
+    problems.push({ path: [...path, "award"], message });
   }
   return problems;
 }
 
-function checkPerfect(perfect: unknown, maxima: number[]): DocumentProblem[] {
-  const sum = maxima.reduce((all, one) => all + one, 0);
-  if (!Number.isSafeInteger(perfect) || sum === perfect) return [];
-  const message = `expected ${sum}, the sum of the most points of all achievements, not ${String(perfect)}`;
-  return [{ path: ["perfect"], message }];
+function isComparable(window: WindowDocument): boolean {
+  return typeof window === "object" && ("last" in window || "previous" in window);
+}
+
+function checkMatures(path: string[], matures: string, window: WindowDocument): DocumentProblem[] {
+  if (typeof window === "string" || !("last" in window) || daysOf(matures) < daysOf(window.last)) return [];
+  return [
+    { path, message: `expected less than ${window.last}: evidence would leave the window before it counts` },
+  ];
 }
 
 function checkSeasons(seasons: Record<string, unknown>): DocumentProblem[] {
@@ -91,12 +229,16 @@ function checkWindow(path: string[], window: WindowDocument, seasons: string[]):
   }
   const [key, span] =
     "last" in window ? ["last", window.last] : ["rolling", "rolling" in window ? window.rolling : ""];
-  const [amount = "", unit = ""] = span.split(" ");
-  const days = Number(amount) * UNIT_DAYS[unit.replace(/s$/, "") as keyof typeof UNIT_DAYS];
   // Postgres knows no instants before 4714 BC, and nobody means them.
-  return days > LONGEST_DAYS
+  return daysOf(span) > LONGEST_DAYS
     ? [{ path: [...path, key], message: "expected a span of at most 100 years" }]
     : [];
+}
+
+/** At most: "2 months" are 62. */
+function daysOf(span: string): number {
+  const [amount = "", unit = ""] = span.split(" ");
+  return Number(amount) * UNIT_DAYS[unit.replace(/s$/, "") as keyof typeof UNIT_DAYS];
 }
 
 function checkAward(path: string[], award: AwardDocument): DocumentProblem[] {
@@ -118,8 +260,17 @@ function checkAward(path: string[], award: AwardDocument): DocumentProblem[] {
   });
 }
 
+/** The units beyond which an award gives no more points. */
+function mostUnits(award: AwardDocument): number {
+  if ("tiers" in award) return Math.max(...award.tiers.map((tier) => tier["at-least"]));
+  if ("cap" in award) return award.cap / award.each;
+  if ("share" in award) return award.of;
+  return "at-least" in award ? award["at-least"] : award["more-than"];
+}
+
 function mostOf(award: AwardDocument): number {
   if ("cap" in award) return award.cap;
+  if ("share" in award) return award.share;
   return "tiers" in award ? Math.max(...award.tiers.map((tier) => tier.points)) : award.points;
 }
 

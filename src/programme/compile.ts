@@ -16,9 +16,10 @@
 //  - partial aggregates in parallel: count(distinct) has none, and a rescore is spread over workers by ranges anyway.
 // Values are parameters, so a programme version is one text, prepared once, whatever the instant and the partners.
 import { type SQL, sql } from "drizzle-orm";
+import { keepWithinRules, pointsFor } from "./awards.ts";
 import { startOfDay, wallClock } from "./calendar.ts";
-import type { Achievement, Award, Programme } from "./document.ts";
-import { type Bounds, boundsMovedPast, periodStarts, windowBounds } from "./windows.ts";
+import type { Achievement, Programme } from "./document.ts";
+import { counts, countsBefore, edgesMoved, units } from "./measures.ts";
 
 /** Which partners: some, a range of ids (both ends included), or everybody. */
 export type Scope = { partners: number[] } | { first: number; last: number } | "all";
@@ -29,16 +30,27 @@ interface Instants {
   knownAt?: Date | undefined;
 }
 
+/** Evidence that does not exist: what would it be worth? */
+export interface SupposedEvidence {
+  partnerId: number;
+  kind: string;
+  occurredAt: Date;
+  quantity: number;
+  attributes: Record<string, string>;
+}
+
 export interface CompiledProgramme {
   /**
    * A SELECT of (partner_id int8, achievement text, units numeric, points int4): a row for every achievement of every partner
    * in scope that has evidence of a kind the programme asks for, counted or not. No row means 0 units and 0 points.
    * Points are 0 or more; units may be negative where quantities are. Status and listing of partners are not looked at.
+   * `supposed` evidence is evaluated as if it were stored, whatever the scope.
    */
-  evaluation(input: Instants & { scope: Scope }): SQL;
+  evaluation(input: Instants & { scope: Scope; supposed?: SupposedEvidence[] | undefined }): SQL;
   /**
    * A SELECT of the evidence that an achievement counts for one partner, latest first: (id, source, external_id, kind,
-   * occurred_at, ended_at, quantity, attributes, title, link, connection_id). Throws when there is no such achievement.
+   * occurred_at, ended_at, quantity, attributes, title, link, connection_id, recorded_at, before). `before`: it is in the
+   * window before, which a growth is measured against. Throws when there is no such achievement.
    */
   evidenceBehind(achievement: string, input: Instants & { partnerId: number }): SQL;
   /**
@@ -51,45 +63,53 @@ export interface CompiledProgramme {
 export function compileProgramme(programme: Programme): CompiledProgramme {
   const { achievements } = programme;
   return {
-    evaluation({ scope, ...instants }) {
+    evaluation({ scope, supposed = [], ...instants }) {
       const measured = achievements.map((achievement, index) => {
-        return sql`${measure(achievement, programme, instants.at)} as ${unitsOf(index)}`;
+        return sql`${units(achievement, programme, instants.at)} as ${column("units", index)}`;
       });
+      const own = achievements.map((achievement, index) => {
+        return sql`${pointsFor(achievement.award, column("units", index))} as ${column("own", index)}`;
+      });
+      const kept = keepWithinRules(
+        programme,
+        achievements.map((_, index) => column("own", index)),
+      );
       const awarded = achievements.map((achievement, index) => {
-        const units = unitsOf(index);
-        return sql`(${achievement.key}::text, ${units}, ${points(achievement.award, units)})`;
+        return sql`(${achievement.key}::text, ${column("units", index)}, ${kept[index]})`;
       });
+      const stored = sql`evidence where ${isKnown(instants)} and ${isInScope(scope)} and ${isOfKind(achievements)}`;
+      const rows = supposed.length === 0 ? stored : sql`(${withSupposed(stored, supposed)}) as evidence`;
       return sql`
         select partner_id, achievement, units, points
-        from (
-          select partner_id, ${sql.join(measured, sql`, `)}
-          from evidence
-          where ${isKnown(instants)} and ${isInScope(scope)} and ${isOfKind(achievements)}
-          group by partner_id
-        ) as measured
+        from (select partner_id, ${sql.join(measured, sql`, `)} from ${rows} group by partner_id) as measured
+        cross join lateral (select ${sql.join(own, sql`, `)}) as own
         cross join lateral (values ${sql.join(awarded, sql`, `)}) as awarded (achievement, units, points)`;
     },
 
     evidenceBehind(key, { partnerId, ...instants }) {
       const achievement = achievements.find((one) => one.key === key);
       if (achievement === undefined) throw new Error(`The programme has no achievement ${key}.`);
+      const counted = counts(achievement, programme, instants.at);
+      const isGrowth = achievement.measure.type === "growth";
+      const before = isGrowth ? countsBefore(achievement, programme, instants.at) : sql`false`;
       return sql`
-        select id, source, external_id, kind, occurred_at, ended_at, quantity, attributes, title, link, connection_id
+        select id, source, external_id, kind, occurred_at, ended_at, quantity, attributes, title, link, connection_id,
+          recorded_at, ${before} as before
         from evidence
         where ${isKnown(instants)} and ${isInScope({ partners: [partnerId] })}
-          and ${counts(achievement, programme, instants.at)}
-        order by occurred_at desc, source, external_id desc`;
+          and ${isGrowth ? sql`((${counted}) or (${before}))` : counted}
+        order by occurred_at desc, ${achievement.measure.type === "latest" ? sql`quantity desc, ` : sql``}source, external_id desc
+        ${achievement.measure.type === "latest" ? sql`limit 1` : sql``}`;
     },
 
     partnersTouchedByTime(span) {
       const ending = achievements.filter((achievement) => achievement.window.type === "in-force");
-      const leaving = achievements.flatMap((achievement) => {
-        const moved = boundsMovedPast(achievement.window, span.from, span.to, programme);
-        if (moved === undefined) return [];
-        return [
-          sql`${isOfKind([achievement])} and occurred_at >= ${moved.from} and occurred_at < ${moved.to}`,
-        ];
-      });
+      const leaving = achievements.flatMap((achievement) =>
+        edgesMoved(achievement, programme, span).map(
+          (moved) =>
+            sql`${isOfKind([achievement])} and occurred_at >= ${moved.from} and occurred_at < ${moved.to}`,
+        ),
+      );
       // An arm for each reason, so that each is a short range of evidence_occurred_idx or evidence_ended_idx.
       const arms = [
         sql`${isOfKind(achievements)} and occurred_at > ${span.from} and occurred_at <= ${span.to}`,
@@ -103,6 +123,18 @@ export function compileProgramme(programme: Programme): CompiledProgramme {
   };
 }
 
+function withSupposed(stored: SQL, supposed: SupposedEvidence[]): SQL {
+  const list = (type: string, value: (one: SupposedEvidence) => string | number) =>
+    sql`${sql.param(supposed.map(value))}::${sql.raw(type)}[]`;
+  return sql`
+    select partner_id, kind, occurred_at, ended_at, quantity, attributes from ${stored}
+    union all
+    select partner_id, kind, occurred_at, null, quantity, attributes from unnest(
+      ${list("bigint", (one) => one.partnerId)}, ${list("text", (one) => one.kind)},
+      ${list("timestamptz", (one) => one.occurredAt.toISOString())}, ${list("numeric", (one) => String(one.quantity))},
+      ${list("jsonb", (one) => JSON.stringify(one.attributes))}) as supposed (partner_id, kind, occurred_at, quantity, attributes)`;
+}
+
 /** Whether a local midnight lies in (from, to]: calendar windows and seasons have moved, for every partner. */
 export function isEverybodyTouched(
   programme: Pick<Programme, "timeZone">,
@@ -112,80 +144,8 @@ export function isEverybodyTouched(
   return span.from < midnight && midnight <= span.to;
 }
 
-/** The condition under which a row of evidence counts for an achievement at an instant: the one place that says so. */
-function counts(achievement: Achievement, programme: Programme, at: Date): SQL {
-  const { evidence, where, window, measure } = achievement;
-  const bounds = windowBounds(window, at, programme);
-  if (bounds === undefined) return sql`false`;
-  // Cheapest first: Postgres stops at the first that fails.
-  const conditions = [sql`kind = ${evidence}`, sql`occurred_at <= ${at}`];
-  if (bounds.from !== null) conditions.push(sql`occurred_at >= ${bounds.from}`);
-  if (bounds.to !== null) conditions.push(sql`occurred_at < ${bounds.to}`);
-  if (window.type === "in-force") conditions.push(sql`(ended_at is null or ended_at > ${at})`);
-  for (const [attribute, values] of Object.entries(where)) {
-    conditions.push(sql`attributes ->> ${attribute} = any(${sql.param(values)}::text[])`);
-  }
-  if (measure.type === "distinct") conditions.push(sql`attributes ->> ${measure.attribute} is not null`);
-  return sql.join(conditions, sql` and `);
-}
-
-/** The units of an achievement: an aggregate over one partner's evidence, numeric, never null. */
-function measure(achievement: Achievement, programme: Programme, at: Date): SQL {
-  const counted = sql`filter (where ${counts(achievement, programme, at)})`;
-  const { measure } = achievement;
-  switch (measure.type) {
-    case "count":
-      return sql`(count(*) ${counted})::numeric`;
-    case "sum":
-      return sql`coalesce(sum(quantity) ${counted}, 0)`;
-    case "distinct":
-      return sql`(count(distinct attributes ->> ${measure.attribute}) ${counted})::numeric`;
-    case "periods": {
-      const bounds = windowBounds(achievement.window, at, programme);
-      const starts = bounds && startsAsBits(bounds, at, measure.period, programme.timeZone);
-      if (starts === undefined) {
-        const local = sql`occurred_at at time zone ${programme.timeZone}`;
-        return sql`(count(distinct date_trunc(${measure.period}, ${local})) ${counted})::numeric`;
-      }
-      const period = sql`width_bucket(occurred_at, ${sql.param(starts)}::timestamptz[]) - 1`;
-      return sql`coalesce(bit_count((bit_or(1::int8 << (${period})) ${counted})::bit(64)), 0)::numeric`;
-    }
-  }
-}
-
-/** Periods fit the bits of an int8, with the sign to spare. */
-function startsAsBits(bounds: Bounds, at: Date, period: "week" | "month" | "quarter", timeZone: string) {
-  const starts = periodStarts(bounds, at, period, timeZone, 63);
-  return starts === undefined || starts.length === 0 ? undefined : starts;
-}
-
-/** The points, int4, that units award. */
-function points(award: Award, units: SQL): SQL {
-  switch (award.type) {
-    case "points": {
-      const comparison = award.threshold.comparison === "at-least" ? sql`>=` : sql`>`;
-      return sql`case when ${units} ${comparison} ${numeric(award.threshold.units)} then ${award.points}::int else 0 end`;
-    }
-    case "each":
-      // Bounded before it becomes an int4: units have no bound.
-      return sql`least(greatest(floor(${units}), 0) * ${award.points}::int, ${award.cap}::int)::int`;
-    case "tiers": {
-      const highestFirst = [...award.tiers].sort((a, b) => b.atLeast - a.atLeast);
-      const cases = highestFirst.map(
-        (tier) => sql`when ${units} >= ${numeric(tier.atLeast)} then ${tier.points}::int`,
-      );
-      return sql`case ${sql.join(cases, sql` `)} else 0 end`;
-    }
-  }
-}
-
-/** As the decimal that was written: a float8 would not be it. */
-function numeric(value: number): SQL {
-  return sql`${String(value)}::numeric`;
-}
-
-function unitsOf(index: number): SQL {
-  return sql.raw(`units_${index}`);
+function column(name: "units" | "own", index: number): SQL {
+  return sql.raw(`${name}_${index}`);
 }
 
 /** Matched evidence that is, or was, known. Without an instant it is the condition of evidence_scoring_idx. */

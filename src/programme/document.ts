@@ -1,6 +1,7 @@
 // The programme: the published rules, written as a YAML document (docs/programme.md is its manual).
 import { z } from "zod";
 import { parseYaml, readAsWritten } from "../yaml.ts";
+import { instantOfLocal } from "./calendar.ts";
 import { checkProgramme } from "./checks.ts";
 import { toProblems } from "./problems.ts";
 import { type AchievementDocument, type ProgrammeDocument, programmeSchema } from "./schema.ts";
@@ -12,11 +13,17 @@ export interface Programme {
   timeZone: string;
   /** The points of a partner that has every achievement in full. */
   perfect: number;
+  /** Not in force before this instant; undefined: from the moment it is published. */
+  effectiveFrom: Date | undefined;
+  /** So many of the highest ranks are nominated for Partner of the Year; more where they share the last of them. */
+  nominees: number;
   /** Local dates (YYYY-MM-DD), half-open, in order of time, not overlapping. */
   seasons: { key: string; from: string; to: string }[];
   /** The evidence kinds this programme knows, in document order. */
   kinds: { key: string; label: string }[];
-  /** In document order. */
+  /** Achievements that award no more than `cap` points together. */
+  categories: { key: string; title: string; cap: number }[];
+  /** In document order. Within a category, the earlier achievements' points are the ones that are kept. */
   achievements: Achievement[];
 }
 
@@ -33,13 +40,27 @@ export interface Achievement {
   measure: Measure;
   window: Window;
   award: Award;
+  /** Keys of the achievements that must award points themselves, or this one awards none. */
+  requires: string[];
+  /** The key of its category. */
+  category?: string;
+  /** Evidence counts only once it is this old, by the local clock. */
+  matures?: { amount: number; unit: "day" | "week" };
+  /** How much work a step of it is, beside the other achievements; 1 is the least. */
+  effort: number;
 }
 
 export type Measure =
   | { type: "count" }
   | { type: "sum" }
   | { type: "distinct"; attribute: string }
-  | { type: "periods"; period: "week" | "month" | "quarter" };
+  | { type: "periods"; period: "week" | "month" | "quarter" }
+  /** Consecutive calendar periods with evidence, up to the last complete one; `longestStreak` at most. */
+  | { type: "streak"; period: "week" | "month" | "quarter" }
+  /** The quantity of the latest evidence. */
+  | { type: "latest" }
+  /** By how many per cent the sum is more than in the window before; two decimals, rounded towards 0. */
+  | { type: "growth" };
 
 export type Window =
   | { type: "ever" }
@@ -52,12 +73,15 @@ export type Window =
 export type Award =
   | { type: "points"; points: number; threshold: { comparison: "at-least" | "more-than"; units: number } }
   | { type: "each"; points: number; cap: number }
-  | { type: "tiers"; tiers: { atLeast: number; points: number }[] };
+  | { type: "tiers"; tiers: { atLeast: number; points: number }[] }
+  /** In proportion to the units, rounded down; all of them at the target. */
+  | { type: "share"; points: number; target: number };
 
-/** The most points an achievement can award. */
+/** The most points an achievement can award, its category's cap left aside. */
 export function maximumPoints({ award }: Pick<Achievement, "award">): number {
   switch (award.type) {
     case "points":
+    case "share":
       return award.points;
     case "each":
       return award.cap;
@@ -83,12 +107,17 @@ export function parseProgramme(text: string, file: string): Programme {
 
 function toProgramme(document: ProgrammeDocument, written: ProgrammeDocument): Programme {
   const seasons = Object.entries(document.seasons ?? {}).map(([key, season]) => ({ key, ...season }));
+  const effectiveFrom = document["effective-from"];
+  const timeZone = document["time-zone"];
   return {
     name: document.programme,
-    timeZone: document["time-zone"],
+    timeZone,
     perfect: document.perfect,
+    effectiveFrom: effectiveFrom === undefined ? undefined : instantOfLocal(effectiveFrom, timeZone),
+    nominees: document.nominees ?? 10,
     seasons: seasons.sort((a, b) => (a.from < b.from ? -1 : 1)),
     kinds: Object.entries(document.evidence).map(([key, label]) => ({ key, label })),
+    categories: Object.entries(document.categories ?? {}).map(([key, category]) => ({ key, ...category })),
     achievements: Object.entries(document.achievements).map(([key, achievement]) =>
       toAchievement(key, achievement, written.achievements[key]?.where),
     ),
@@ -111,12 +140,19 @@ function toAchievement(
     measure: toMeasure(document.measure),
     window: toWindow(document.window),
     award: toAward(document.award),
+    requires: [document.requires ?? []].flat(),
+    ...(document.category !== undefined && { category: document.category }),
+    ...(document.matures !== undefined && {
+      matures: toSpan(document.matures) as NonNullable<Achievement["matures"]>,
+    }),
+    effort: document.effort ?? 1,
   };
 }
 
 function toMeasure(measure: AchievementDocument["measure"]): Measure {
   if (typeof measure === "string") return { type: measure };
   if ("distinct" in measure) return { type: "distinct", attribute: measure.distinct };
+  if ("streak" in measure) return { type: "streak", period: measure.streak };
   return { type: "periods", period: measure.periods };
 }
 
@@ -142,6 +178,7 @@ function toAward(award: AchievementDocument["award"]): Award {
     };
   }
   if ("each" in award) return { type: "each", points: award.each, cap: award.cap };
+  if ("share" in award) return { type: "share", points: award.share, target: award.of };
   const threshold =
     "at-least" in award
       ? ({ comparison: "at-least", units: award["at-least"] } as const)

@@ -20,14 +20,17 @@ const span = (units: string, example: string) => {
   return z.string(expected).regex(new RegExp(`^[1-9]\\d{0,3} (${units})s?$`), expected);
 };
 
-const measure = z
+const period = z.enum(["week", "month", "quarter"], "expected week, month or quarter");
+
+export const measureSchema = z
   .union(
     [
-      z.enum(["count", "sum"]),
+      z.enum(["count", "sum", "latest", "growth"]),
       z.strictObject({ distinct: label("expected the name of an attribute") }),
-      z.strictObject({ periods: z.enum(["week", "month", "quarter"], "expected week, month or quarter") }),
+      z.strictObject({ periods: period }),
+      z.strictObject({ streak: period }),
     ],
-    "expected count, sum, { distinct: <attribute> } or { periods: week | month | quarter }",
+    "expected count, sum, latest, growth, { distinct: <attribute> }, { periods: week | month | quarter } or { streak: week | month | quarter }",
   )
   .meta({ description: "How the evidence is measured: what one unit is." });
 
@@ -52,6 +55,8 @@ const atLeastText = "expected a number of units above 0";
 const atLeast = amount(atLeastText).positive(atLeastText);
 const moreThanText = "expected a number of units, 0 or more";
 const moreThan = amount(moreThanText).nonnegative(moreThanText);
+const targetText = "expected the units that award all of the share: a number above 0";
+const target = amount(targetText).positive(targetText);
 const tier = z.strictObject(
   { "at-least": atLeast, points: points("points") },
   "expected a tier: { at-least: <units>, points: <points> }",
@@ -66,10 +71,19 @@ export const awardSchema = z
       z.strictObject({
         tiers: z.array(tier, "expected a list of tiers").min(1, "expected at least one tier"),
       }),
+      z.strictObject({ share: points("points at the target"), of: target }),
     ],
-    "expected { points, at-least }, { points, more-than }, { each, cap } or { tiers: [...] }",
+    "expected { points, at-least }, { points, more-than }, { each, cap }, { tiers: [...] } or { share, of }",
   )
   .meta({ description: "The points that so many units award." });
+
+const requiresText = "expected the key of an achievement, or a list of them";
+export const requiresSchema = z.union(
+  [z.string(requiresText), z.array(z.string(requiresText)).min(1, requiresText)],
+  requiresText,
+);
+export const maturesSchema = span("day|week", "14 days");
+const effortText = "expected a whole number from 1 to 100";
 
 const valueText = "expected a value (text, number, true or false) or a list of values";
 const value = z.union([z.string(), z.number(), z.boolean()], valueText);
@@ -92,9 +106,22 @@ const achievement = z.strictObject(
         description:
           "Only evidence with these attributes counts. Every attribute has to match; a list means any of.",
       }),
-    measure,
+    measure: measureSchema,
     window: windowSchema,
     award: awardSchema,
+    requires: requiresSchema.optional().meta({
+      description: "The achievements that must award points before this one does.",
+    }),
+    category: z
+      .string("expected the key of a category")
+      .optional()
+      .meta({ description: "A key of `categories` above: its cap holds for this achievement too." }),
+    matures: maturesSchema.optional().meta({
+      description: "Evidence counts only this long after it happened, so that it can still be taken back.",
+    }),
+    effort: z.int(effortText).min(1, effortText).max(100, effortText).optional().meta({
+      description: "How much work a step is beside the other achievements. Quick wins are in its order.",
+    }),
   },
   "expected an achievement: title, hint, evidence, measure, window and award",
 );
@@ -113,6 +140,21 @@ export const seasonSchema = z.strictObject(
   "expected a season: { from: <first day>, to: <day after the last> }",
 );
 
+export const categorySchema = z.strictObject(
+  {
+    title: label("expected a title: some text").meta({ description: "What partners see it called." }),
+    cap: points("the most points of the category"),
+  },
+  "expected a category: { title: <text>, cap: <most points> }",
+);
+
+const effectiveText = "expected a local date, or date and time, such as 2027-01-01 or 2027-01-01T09:00";
+const effectiveFrom = z
+  .string(effectiveText)
+  .regex(/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?$/, { error: effectiveText, abort: true })
+  .refine(isLocalTime, effectiveText);
+const nomineesText = "expected a whole number from 1 to 1000";
+
 const seasonKeyText = "expected a key of letters, digits and hyphens other than current";
 const kindText =
   "expected a kind of lower-case letters, digits, dots, hyphens and underscores that begins with a letter";
@@ -127,6 +169,24 @@ export const programmeSchema = z.strictObject(
       .refine(isTimeZone, zoneText)
       .meta({ description: "The IANA time zone in which days, months and seasons begin." }),
     perfect: points("the points of a partner that has everything"),
+    "effective-from": effectiveFrom.optional().meta({
+      description:
+        "The version comes into force then, in the programme's time zone; without it, when it is published.",
+    }),
+    nominees: z
+      .int(nomineesText)
+      .min(1, nomineesText)
+      .max(1000, nomineesText)
+      .optional()
+      .meta({ description: "How many of the highest are nominated for Partner of the Year; 10 without it." }),
+    categories: z
+      .record(
+        z.string().max(64, keyText).regex(WORDS, keyText),
+        categorySchema,
+        "expected categories by their key",
+      )
+      .optional()
+      .meta({ description: "Achievements that award no more than a cap together." }),
     seasons: z
       .record(
         z.string().regex(/^(?!current$)[A-Za-z0-9]+(-[A-Za-z0-9]+)*$/, seasonKeyText),
@@ -173,6 +233,15 @@ function isTimeZone(name: string): boolean {
   if (name !== "UTC" && !/^[A-Za-z_]+\//.test(name)) return false;
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isLocalTime(text: string): boolean {
+  try {
+    Temporal.PlainDateTime.from(text, { overflow: "reject" });
     return true;
   } catch {
     return false;

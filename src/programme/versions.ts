@@ -20,66 +20,102 @@ export interface ProgrammeVersions {
    * within the transaction that evaluates, so that a version published meanwhile is never missed.
    */
   inForce(db: Database, at: Date): Promise<ProgrammeVersion | undefined>;
+  /** A version by its id, in force or not; undefined: there is none. */
+  byId(db: Database, id: number): Promise<ProgrammeVersion | undefined>;
 }
 
 /** Keeps compiled versions: a published version never changes, so each is compiled once in a process. */
 export function openProgrammeVersions(): ProgrammeVersions {
   const compiled = new Map<number, ProgrammeVersion>();
+  const byId = async (db: Database, id: number) => {
+    const known = compiled.get(id);
+    if (known !== undefined) return known;
+    const [row] = await db.execute<{ document: string; effective_from: Date }>(sql`
+      select document, effective_from from programme_versions where id = ${id}`);
+    if (row === undefined) return undefined;
+    const programme = parseProgramme(row.document, `programme version ${id}`);
+    const version = {
+      id,
+      programme,
+      compiled: compileProgramme(programme),
+      effectiveFrom: row.effective_from,
+    };
+    compiled.set(id, version);
+    return version;
+  };
   return {
+    byId,
     async inForce(db, at) {
-      const rows = await db.execute<{ id: number; effective_from: Date }>(sql`
-        select id, effective_from from programme_versions where effective_from <= ${at}
+      const [latest] = await db.execute<{ id: number }>(sql`
+        select id from programme_versions where effective_from <= ${at}
         order by effective_from desc, id desc limit 1`);
-      const latest = rows[0];
-      if (latest === undefined) return undefined;
-      const known = compiled.get(latest.id);
-      if (known !== undefined) return known;
-      const [row] = await db.execute<{ document: string }>(sql`
-        select document from programme_versions where id = ${latest.id}`);
-      if (row === undefined) throw new Error(`Programme version ${latest.id} has no document.`);
-      const programme = parseProgramme(row.document, `programme version ${latest.id}`);
-      const version = {
-        id: latest.id,
-        programme,
-        compiled: compileProgramme(programme),
-        effectiveFrom: latest.effective_from,
-      };
-      compiled.set(latest.id, version);
-      return version;
+      return latest === undefined ? undefined : byId(db, latest.id);
     },
   };
 }
 
+export interface Published {
+  versionId: number;
+  /** false: the version that is (or will be) in force then has this very text, so there is no new one. */
+  published: boolean;
+  effectiveFrom: Date;
+  /** It is in force already: everybody is pending. Otherwise the clock brings it into force. */
+  inForce: boolean;
+}
+
 /**
- * Publishes a programme: stores its text as a version in force from `now` (or from the version before, where a clock is behind) and makes every partner pending, in one
- * transaction. The text of the version in force is not published again. Throws a UsageError that names `file` and line
- * when the programme is not valid.
+ * Publishes a programme: stores its text as a version and, unless its `effective-from` lies in the future, makes every
+ * partner pending, in one transaction. A version is in force from its `effective-from`, but never from before it was published
+ * or before the instant that scores have been evaluated up to. Throws a UsageError that names `file` and line when the
+ * programme is not valid.
  */
 export async function publishProgramme(
   db: Database,
   document: { text: string; file: string; publishedBy: string; now: Date },
-): Promise<{ versionId: number; published: boolean }> {
+): Promise<Published> {
   const programme = parseProgramme(document.text, document.file);
   const digest = createHash("sha256").update(document.text).digest("hex");
   return transaction(db, async (tx) => {
     await tx.execute(sql`lock table programme_versions in share row exclusive mode`);
-    const [latest] = await tx.execute<{ id: number; digest: string }>(sql`
-      select id, digest from programme_versions order by effective_from desc, id desc limit 1`);
-    if (latest?.digest === digest) return { versionId: latest.id, published: false };
+    const [instants] = await tx.execute<{ published_at: Date }>(sql`
+      select greatest(${document.now}::timestamptz, (select max(published_at) from programme_versions),
+        (select ticked_at from clock)) as published_at`);
+    const publishedAt = instants?.published_at ?? document.now;
+    const { effectiveFrom: wanted } = programme;
+    const effectiveFrom = wanted !== undefined && wanted > publishedAt ? wanted : publishedAt;
+    const inForce = effectiveFrom <= publishedAt;
+    const [latest] = await tx.execute<{ id: number; digest: string; effective_from: Date }>(sql`
+      select id, digest, effective_from from programme_versions where effective_from <= ${effectiveFrom}
+      order by effective_from desc, id desc limit 1`);
+    if (latest?.digest === digest) {
+      return { versionId: latest.id, published: false, effectiveFrom: latest.effective_from, inForce };
+    }
     const [row] = await tx.execute<{ id: number }>(sql`
       insert into programme_versions (document, digest, effective_from, published_at, published_by)
-      values (${document.text}, ${digest},
-        greatest(${document.now}, (select max(effective_from) from programme_versions)), ${document.now},
-        ${document.publishedBy}) returning id`);
+      values (${document.text}, ${digest}, ${effectiveFrom}, ${publishedAt}, ${document.publishedBy}) returning id`);
     if (row === undefined) throw new Error("The programme version was not stored.");
-    // What Postgres would refuse in every evaluation (a NUL in a value, a year before its calendar) is refused here.
-    await tx
-      .execute(compileProgramme(programme).evaluation({ scope: { partners: [] }, at: document.now }))
-      .catch((error: unknown) => {
-        const said = error instanceof Error ? error.message : String(error);
-        throw new UsageError(`${document.file}: Postgres refuses to evaluate it: ${said}`);
-      });
-    await markPendingWhere(tx, sql`select id from partners`, { cause: "programme", at: document.now });
-    return { versionId: row.id, published: true };
+    await refuseUnlessEvaluable(tx, programme, document.file, effectiveFrom);
+    if (inForce) {
+      await markPendingWhere(tx, sql`select id from partners`, { cause: "programme", at: publishedAt });
+    }
+    return { versionId: row.id, published: true, effectiveFrom, inForce };
   });
+}
+
+/**
+ * Throws a UsageError where Postgres refuses to evaluate a programme (a NUL in a value, a year before its calendar): it would
+ * do so in every evaluation.
+ */
+export async function refuseUnlessEvaluable(
+  db: Database,
+  programme: Programme,
+  file: string,
+  at: Date,
+): Promise<CompiledProgramme> {
+  const compiled = compileProgramme(programme);
+  await db.execute(compiled.evaluation({ scope: { partners: [] }, at })).catch((error: unknown) => {
+    const said = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${file}: Postgres refuses to evaluate it: ${said}`);
+  });
+  return compiled;
 }

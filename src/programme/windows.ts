@@ -2,7 +2,7 @@
 // leaves; so every bound is half-open, and nothing that happens after `at` counts at `at`. Instants are whole milliseconds.
 import { Temporal } from "temporal-polyfill";
 import { firstInstantOf, type Period, span, startOfDay, startOfPeriod, wallClock } from "./calendar.ts";
-import type { Programme, Window } from "./document.ts";
+import type { Achievement, Programme, Window } from "./document.ts";
 
 /** What windows need to know of a programme. */
 export type Calendar = Pick<Programme, "timeZone" | "seasons">;
@@ -48,6 +48,40 @@ export function windowBounds(window: Window, at: Date, calendar: Calendar): Boun
         .map((season) => seasonBounds(season, timeZone))
         .find(({ from, to }) => window.season !== "current" || (from <= at && at < to));
   }
+}
+
+/** The bounds of the window before, for growth; undefined where there is no such window. */
+export function boundsBefore(window: Window, at: Date, calendar: Calendar): Bounds | undefined {
+  const { timeZone } = calendar;
+  const current = windowBounds(window, at, calendar);
+  if (window.type === "last") {
+    return {
+      from: startOfLast({ ...window, amount: 2 * window.amount }, at, timeZone),
+      to: current?.from ?? null,
+    };
+  }
+  if (window.type !== "previous") return undefined;
+  const end = startOfPeriod(wallClock(at, timeZone).toPlainDate(), window.unit).subtract(
+    span(1, window.unit),
+  );
+  const start = end.subtract(span(1, window.unit));
+  return { from: startOfDay(start, timeZone), to: startOfDay(end, timeZone) };
+}
+
+/** Evidence is mature when it happened before this instant. Never moves back as `at` goes on. */
+export function matureBefore(matures: NonNullable<Achievement["matures"]>, at: Date, timeZone: string): Date {
+  return startOfLast({ type: "last", ...matures }, at, timeZone);
+}
+
+/**
+ * The starts of the last complete calendar periods, oldest first, and then the start of the one that `at` is in:
+ * `count` + 1 instants.
+ */
+export function completePeriods(at: Date, period: Period, timeZone: string, count: number): Date[] {
+  const current = startOfPeriod(wallClock(at, timeZone).toPlainDate(), period);
+  return Array.from({ length: count + 1 }, (_, index) =>
+    startOfDay(current.subtract(span(count - index, period)), timeZone),
+  );
 }
 
 /**

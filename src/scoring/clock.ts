@@ -3,7 +3,8 @@ import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { markPendingWhere } from "../evidence/pending.ts";
 import { isEverybodyTouched } from "../programme/compile.ts";
-import type { ProgrammeVersion, ProgrammeVersions } from "../programme/versions.ts";
+import type { ProgrammeVersions } from "../programme/versions.ts";
+import { partnersWithEndingAdjustments } from "./evaluation.ts";
 
 /**
  * Marks the partners whose score may have changed since the last tick by the passing of time alone, and moves the clock,
@@ -45,9 +46,5 @@ export async function touchedByTime(
   if (after === undefined) return undefined;
   if (before?.id !== after.id || isEverybodyTouched(after.programme, span))
     return sql`select id from partners`;
-  return touchedUnder(after, span);
-}
-
-function touchedUnder(version: ProgrammeVersion, span: { from: Date; to: Date }): SQL {
-  return version.compiled.partnersTouchedByTime(span);
+  return sql`${after.compiled.partnersTouchedByTime(span)} union ${partnersWithEndingAdjustments(span)}`;
 }

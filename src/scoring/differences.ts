@@ -8,6 +8,7 @@
 // score job would need this query all the same.
 import { type SQL, sql } from "drizzle-orm";
 import { type CompiledProgramme, isInScope, type Scope } from "../programme/compile.ts";
+import { evaluation } from "./evaluation.ts";
 
 /**
  * A SELECT of the achievements whose evaluation at an instant differs from achievements_held: (partner_id, achievement,
@@ -18,7 +19,7 @@ export function differences(compiled: CompiledProgramme, scope: Scope, at: Date)
   return sql`
     select partner_id, achievement, coalesce(evaluated.units, 0) as units, coalesce(evaluated.points, 0) as points,
       coalesce(held.points, 0) as held_points
-    from (${compiled.evaluation({ scope, at })}) as evaluated
+    from (${evaluation(compiled, { scope, at })}) as evaluated
     full join (select partner_id, achievement, units, points from achievements_held where ${isInScope(scope)}) as held
       using (partner_id, achievement)
     where (coalesce(evaluated.units, 0), coalesce(evaluated.points, 0))

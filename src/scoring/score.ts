@@ -32,6 +32,7 @@ interface Claim {
   partner_id: number;
   cause: string;
   run_id: number | null;
+  settled_at: Date | null;
 }
 
 /**
@@ -80,7 +81,7 @@ async function claim(tx: Database, options: ScoreOptions): Promise<Claim[]> {
         select from programme_versions
         where effective_from <= greatest(${options.now}::timestamptz, (select ticked_at from clock)))
       order by partner_id limit ${options.limit} for update skip locked)
-    returning partner_id, cause, run_id`);
+    returning partner_id, cause, run_id, settled_at`);
 }
 
 /**
@@ -111,7 +112,10 @@ function write(compared: SQL, claims: Claim[], context: { at: Date; versionId: n
       )}, ${column(
         "bigint",
         claims.map((row) => row.run_id),
-      )}) as claimed (partner_id, cause, run_id)),
+      )}, ${column(
+        "timestamptz",
+        claims.map((row) => row.settled_at?.toISOString() ?? null),
+      )}) as claimed (partner_id, cause, run_id, settled_at)),
     compared as materialized (${compared}),
     held as (
       insert into achievements_held (partner_id, achievement, units, points, since)
@@ -135,9 +139,9 @@ function write(compared: SQL, claims: Claim[], context: { at: Date; versionId: n
         reached_at = case when excluded.points = 0 then scores.reached_at else excluded.reached_at end
       returning partner_id, version),
     lines as (
-      insert into ledger (partner_id, score_version, achievement, delta, cause, programme_version, run_id, at)
+      insert into ledger (partner_id, score_version, achievement, delta, cause, programme_version, run_id, settled_at, at)
       select deltas.partner_id, scored.version, deltas.achievement, deltas.delta, claimed.cause,
-        ${context.versionId}::bigint, claimed.run_id, totals.at
+        ${context.versionId}::bigint, claimed.run_id, claimed.settled_at, totals.at
       from deltas join totals using (partner_id) join scored using (partner_id) join claimed using (partner_id)
       order by deltas.partner_id, deltas.achievement
       returning run_id),

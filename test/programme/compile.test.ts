@@ -30,11 +30,16 @@ function programmeOf(achievement: Partial<Achievement>): Programme {
     measure: { type: "sum" },
     window: { type: "ever" },
     award: { type: "each", points: 2, cap: 10 },
+    requires: [],
+    effort: 1,
   };
   return {
     name: "Programme",
     timeZone: "Europe/Amsterdam",
     perfect: 10,
+    effectiveFrom: undefined,
+    nominees: 10,
+    categories: [],
     seasons: [],
     kinds: [{ key: "sending", label: "Sending" }],
     achievements: [{ ...plain, ...achievement }],

@@ -65,6 +65,8 @@ describe("a programme document", () => {
     expect(programme.achievements.map(({ key }) => key)).toEqual(["certified", "sent", "regular"]);
     expect(programme.achievements[0]).toEqual({
       key: "certified",
+      effort: 1,
+      requires: [],
       title: "Certified people",
       hint: "Let your people be certified.",
       evidence: "certification",

@@ -64,6 +64,11 @@ const measure: fc.Arbitrary<Measure> = fc.constantFrom<Measure>(
   { type: "periods", period: "week" },
   { type: "periods", period: "month" },
   { type: "periods", period: "quarter" },
+  { type: "streak", period: "week" },
+  { type: "streak", period: "month" },
+  { type: "streak", period: "quarter" },
+  { type: "latest" },
+  { type: "growth" },
 );
 
 const window: fc.Arbitrary<Window> = fc.oneof(
@@ -99,6 +104,7 @@ const window: fc.Arbitrary<Window> = fc.oneof(
 
 const units = fc.oneof(
   fc.integer({ min: 1, max: 5 }),
+  fc.constantFrom(50, 100),
   fc.integer({ min: 1, max: 500 }).map((n) => n / 100),
 );
 const award: fc.Arbitrary<Award> = fc.oneof(
@@ -117,35 +123,65 @@ const award: fc.Arbitrary<Award> = fc.oneof(
     const rising = [...new Set(bounds)].sort((a, b) => a - b);
     return { type: "tiers", tiers: rising.map((atLeast, index) => ({ atLeast, points: 3 * (index + 1) })) };
   }),
+  fc.record({ type: fc.constant("share" as const), points: fc.integer({ min: 1, max: 20 }), target: units }),
 );
 
-const achievement = fc.record({
-  evidence: fc.constantFrom("a", "b"),
-  where: fc.constantFrom<Record<string, string[]>>(
-    {},
-    {},
-    { level: ["x"] },
-    { level: ["x", "it's"] },
-    { level: ["it's"], holder: ["p", "q"] },
-  ),
-  measure,
-  window,
-  award,
-});
+const achievement = fc
+  .record({
+    evidence: fc.constantFrom("a", "b"),
+    where: fc.constantFrom<Record<string, string[]>>(
+      {},
+      {},
+      { level: ["x"] },
+      { level: ["x", "it's"] },
+      { level: ["it's"], holder: ["p", "q"] },
+    ),
+    measure,
+    window,
+    award,
+    matures: fc.constantFrom<(Achievement["matures"] | undefined)[]>(
+      undefined,
+      undefined,
+      undefined,
+      { amount: 1, unit: "day" },
+      { amount: 2, unit: "week" },
+    ),
+    category: fc.constantFrom(undefined, undefined, "one", "two"),
+    /** How many places before it the achievement is that it requires; 0: none. */
+    gate: fc.constantFrom(0, 0, 1, 2),
+    effort: fc.integer({ min: 1, max: 4 }),
+  })
+  .filter(({ measure, window, matures }) => {
+    const isOverTime = measure.type === "streak" || measure.type === "growth";
+    if (isOverTime && matures !== undefined) return false;
+    return measure.type !== "growth" || window.type === "last" || window.type === "previous";
+  });
 
-const programmes: fc.Arbitrary<Programme> = fc
+export const programmes: fc.Arbitrary<Programme> = fc
   .record({
     timeZone: fc.constantFrom("Europe/Amsterdam", "Europe/Amsterdam", ...Object.keys(ZONES)),
+    caps: fc.tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 20 })),
     achievements: fc.array(achievement, { minLength: 1, maxLength: 6 }),
   })
-  .map(({ timeZone, achievements }) => ({
+  .map(({ timeZone, caps, achievements }) => ({
     name: "Programme",
     timeZone,
     perfect: 100,
+    effectiveFrom: undefined,
+    nominees: 10,
     seasons: SEASONS,
     kinds: ["a", "b", "c"].map((key) => ({ key, label: key })),
-    achievements: achievements.map((one, index): Achievement => {
-      return { key: `achievement-${index}`, title: "Title", hint: "Hint", ...one };
+    categories: ["one", "two"].map((key, index) => ({ key, title: key, cap: caps[index] ?? 1 })),
+    achievements: achievements.map(({ gate, matures, category, ...one }, index): Achievement => {
+      return {
+        key: `achievement-${index}`,
+        title: "Title",
+        hint: "Hint",
+        ...one,
+        requires: gate === 0 || gate > index ? [] : [`achievement-${index - gate}`],
+        ...(matures !== undefined && { matures }),
+        ...(category !== undefined && { category }),
+      };
     }),
   }));
 
@@ -159,7 +195,7 @@ export const histories: fc.Arbitrary<History> = programmes.chain((programme) => 
   const anchor = fc.tuple(fc.constantFrom(...anchors), nudge).map(([at, ms]) => new Date(at.getTime() + ms));
   const few = fc.array(anchor, { minLength: 1, maxLength: 4 });
   return fc.record({ at: anchor, knownAt: anchor, others: few }).chain(({ at, knownAt, others }) => {
-    const spans = programme.achievements.map((one) => one.window).map((window) => edgeOf(window, at));
+    const spans = programme.achievements.flatMap((one) => edgesOf(one, at));
     // Few instants in one history: what is counted once has to be there twice.
     const other = fc
       .tuple(fc.constantFrom(...others), nudge)
@@ -201,6 +237,23 @@ export const histories: fc.Arbitrary<History> = programmes.chain((programme) => 
 
 function notBefore(date: Date | null, start: Date): Date | null {
   return date !== null && date < start ? start : date;
+}
+
+/** About where the windows of an achievement begin, its streak ends, its evidence is mature. */
+function edgesOf({ window, measure, matures }: Achievement, at: Date): Date[] {
+  const edges = [edgeOf(window, at)];
+  if (measure.type === "streak") {
+    for (let ago = 1; ago <= 3; ago++)
+      edges.push(edgeOf({ type: "rolling", amount: ago, unit: measure.period }, at));
+  }
+  if (measure.type === "growth" && window.type === "last")
+    edges.push(edgeOf({ ...window, amount: 2 * window.amount }, at));
+  if (measure.type === "growth" && window.type === "previous") {
+    for (let ago = 1; ago <= 2; ago++)
+      edges.push(edgeOf({ type: "last", amount: ago, unit: window.unit }, at));
+  }
+  if (matures !== undefined) edges.push(edgeOf({ type: "last", ...matures }, at));
+  return edges;
 }
 
 /** About where a window begins: the nudges do the rest. */

@@ -28,23 +28,61 @@ export function isKnown(row: EvidenceRow, knownAt: Date | undefined): boolean {
   return row.recordedAt <= knownAt && (row.supersededAt === null || row.supersededAt > knownAt);
 }
 
-/** What an achievement is worth to a partner, from known rows. */
-export function evaluate(
-  programme: Programme,
-  achievement: Achievement,
-  rows: EvidenceRow[],
-  partnerId: number,
-  at: Date,
-): Outcome {
-  const counted = rows.filter(
-    (row) => row.partnerId === partnerId && counts(programme, achievement, row, at),
-  );
-  const hundredths = measure(programme, achievement, counted);
-  return { hundredths, points: award(achievement, hundredths) };
+/** What every achievement is worth to a partner, from known rows, in document order: gates and caps applied. */
+export function evaluate(programme: Programme, rows: EvidenceRow[], partnerId: number, at: Date): Outcome[] {
+  const own = new Map<string, Outcome>();
+  for (const achievement of programme.achievements) {
+    const theirs = rows.filter((row) => row.partnerId === partnerId);
+    const hundredths = measure(programme, achievement, theirs, at);
+    own.set(achievement.key, { hundredths, points: award(achievement, hundredths) });
+  }
+  const isOpen = ({ requires }: Achievement): boolean =>
+    requires.every((key) => {
+      const gate = programme.achievements.find((one) => one.key === key);
+      return gate !== undefined && (own.get(key)?.points ?? 0) > 0 && isOpen(gate);
+    });
+  const left = new Map(programme.categories.map(({ key, cap }) => [key, cap]));
+  return programme.achievements.map((achievement) => {
+    const { hundredths, points } = own.get(achievement.key) ?? { hundredths: 0, points: 0 };
+    const passed = isOpen(achievement) ? points : 0;
+    const { category } = achievement;
+    const room = category === undefined ? undefined : left.get(category);
+    if (category === undefined || room === undefined) return { hundredths, points: passed };
+    const kept = Math.min(passed, room);
+    left.set(category, room - kept);
+    return { hundredths, points: kept };
+  });
 }
 
 /** Whether an achievement counts a known row at an instant. */
 export function counts(programme: Programme, achievement: Achievement, row: EvidenceRow, at: Date): boolean {
+  return countsBesides(programme, achievement, row, at) && isInWindow(programme, achievement, row, at);
+}
+
+/** Whether it is in the window before, which growth is measured against. */
+export function countsBefore(
+  programme: Programme,
+  achievement: Achievement,
+  row: EvidenceRow,
+  at: Date,
+): boolean {
+  if (achievement.measure.type !== "growth" || !countsBesides(programme, achievement, row, at)) return false;
+  const happened = wall(row.occurredAt, programme.timeZone);
+  const now = wall(at, programme.timeZone);
+  const { window } = achievement;
+  if (window.type === "last") {
+    return (
+      later(happened, window.amount, window.unit) <= now &&
+      now < later(happened, 2 * window.amount, window.unit)
+    );
+  }
+  if (window.type !== "previous") return false;
+  const previous = startOf(dayBefore(startOf(now, window.unit)), window.unit);
+  return startOf(happened, window.unit) === startOf(dayBefore(previous), window.unit);
+}
+
+/** Everything but the window. */
+function countsBesides(programme: Programme, achievement: Achievement, row: EvidenceRow, at: Date): boolean {
   if (row.kind !== achievement.evidence || row.occurredAt > at) return false;
   for (const [attribute, values] of Object.entries(achievement.where)) {
     const value = row.attributes[attribute];
@@ -52,6 +90,13 @@ export function counts(programme: Programme, achievement: Achievement, row: Evid
   }
   if (achievement.measure.type === "distinct" && row.attributes[achievement.measure.attribute] === undefined)
     return false;
+  const { matures } = achievement;
+  if (matures === undefined) return true;
+  const happened = wall(row.occurredAt, programme.timeZone);
+  return later(happened, matures.amount, matures.unit) <= wall(at, programme.timeZone);
+}
+
+function isInWindow(programme: Programme, achievement: Achievement, row: EvidenceRow, at: Date): boolean {
   const happened = wall(row.occurredAt, programme.timeZone);
   const now = wall(at, programme.timeZone);
   const { window } = achievement;
@@ -78,8 +123,9 @@ export function counts(programme: Programme, achievement: Achievement, row: Evid
   }
 }
 
-function measure(programme: Programme, achievement: Achievement, counted: EvidenceRow[]): number {
+function measure(programme: Programme, achievement: Achievement, rows: EvidenceRow[], at: Date): number {
   const { measure } = achievement;
+  const counted = rows.filter((row) => counts(programme, achievement, row, at));
   switch (measure.type) {
     case "count":
       return counted.length * 100;
@@ -90,6 +136,28 @@ function measure(programme: Programme, achievement: Achievement, counted: Eviden
     case "periods": {
       const periods = counted.map((row) => startOf(wall(row.occurredAt, programme.timeZone), measure.period));
       return new Set(periods).size * 100;
+    }
+    case "streak": {
+      const back = (start: string) => startOf(dayBefore(start), measure.period);
+      const covered = new Set(
+        counted.map((row) => startOf(wall(row.occurredAt, programme.timeZone), measure.period)),
+      );
+      let streak = 0;
+      let period = back(startOf(wall(at, programme.timeZone), measure.period));
+      for (; covered.has(period) && streak < 60; period = back(period)) streak += 1;
+      return streak * 100;
+    }
+    case "latest": {
+      const inOrder = [...counted].sort(
+        (a, b) => a.occurredAt.getTime() - b.occurredAt.getTime() || a.hundredths - b.hundredths,
+      );
+      return inOrder.at(-1)?.hundredths ?? 0;
+    }
+    case "growth": {
+      const sum = (some: EvidenceRow[]) => some.reduce((total, row) => total + row.hundredths, 0);
+      const now = sum(counted);
+      const before = sum(rows.filter((row) => countsBefore(programme, achievement, row, at)));
+      return before > 0 ? Math.trunc((10_000 * (now - before)) / before) : 0;
     }
   }
 }
@@ -107,6 +175,11 @@ function award({ award }: Achievement, hundredths: number): number {
       return award.tiers.reduce(
         (points, tier) => (hundredths >= Math.round(tier.atLeast * 100) ? tier.points : points),
         0,
+      );
+    case "share":
+      return Math.min(
+        award.points,
+        Math.floor((Math.max(0, hundredths) * award.points) / Math.round(award.target * 100)),
       );
   }
 }

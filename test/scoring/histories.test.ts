@@ -93,9 +93,7 @@ async function expected(db: Database, partners: number[], text: string, now: Dat
       (quantity * 100)::int as hundredths, attributes, recorded_at as "recordedAt", superseded_at as "supersededAt"
     from evidence where superseded_at is null`);
   return partners.map((partner) =>
-    programme.achievements
-      .map((achievement) => evaluate(programme, achievement, rows, partner, now).points)
-      .reduce((sum, points) => sum + points, 0),
+    evaluate(programme, rows, partner, now).reduce((sum, { points }) => sum + points, 0),
   );
 }
 

@@ -1,0 +1,39 @@
+// The commands that look for trouble: verify, doctor.
+import type { Command } from "commander";
+import { runDoctor } from "../commands/doctor.ts";
+import { withContext } from "../commands/open.ts";
+import type { Context } from "../context.ts";
+import { verify } from "../scoring/verify.ts";
+import type { Calls, Json } from "./calls.ts";
+
+export function addChecks(program: Command, { parts, output, reading, failing }: Calls): void {
+  program
+    .command("verify")
+    .description("holds every stored score against the evidence; the only acceptable drift is 0")
+    .option("--json", "as JSON", false)
+    .action(async ({ json }: Json) => {
+      await reading(async ({ context }) => {
+        const verification = await verify(context.db, context.programmes, context.now());
+        if (json) output.print(JSON.stringify(verification));
+        else {
+          const { partners, pending, drift, evaluation, achievements, ledger } = verification;
+          output.print(`${partners} partners, ${pending} waiting for their score, drift ${drift}.`);
+          const named = { evaluation, achievements, ledger };
+          for (const [comparison, slugs] of Object.entries(named)) {
+            if (slugs.length > 0) output.print(`  ${comparison}: ${slugs.join(", ")}`);
+          }
+        }
+        failing(verification.drift === 0);
+      });
+    });
+
+  program
+    .command("doctor")
+    .description("checks configuration, database, queue and every source's credential, with the remedy")
+    .option("--json", "as JSON", false)
+    .action(async (options: Json) => {
+      const open = <T>(work: (context: Context) => Promise<T>) =>
+        withContext({ parts, output, callsSources: true }, ({ context }) => work(context));
+      failing(await runDoctor(open, output, options));
+    });
+}

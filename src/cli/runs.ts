@@ -1,0 +1,66 @@
+// The commands that begin runs and show them: sync, reconcile, rescore, runs.
+import type { Command } from "commander";
+import { beginRescore } from "../commands/rescore.ts";
+import { approve, printRuns } from "../commands/runs.ts";
+import { beginReconcile, beginSync, finishAndReport } from "../commands/sync.ts";
+import { UsageError } from "../errors.ts";
+import { type Calls, type Json, positive } from "./calls.ts";
+
+export function addRuns(program: Command, { output, reading, working, failing }: Calls): void {
+  program
+    .command("sync")
+    .description("pulls sources now, all of them or those named, and says what changed")
+    .argument("[source...]", "keys of sources.yaml")
+    .option("--full", "ask for complete listings, so that what is gone is found", false)
+    .option("--json", "the runs and the changes as JSON", false)
+    .action(async (sources: string[], { full, json }: Json & { full: boolean }) => {
+      await working(async ({ context }, signal) => {
+        const runIds = await beginSync(context, { sources, full, askedBy: "command line" });
+        failing(await finishAndReport(context, output, { runIds, json, signal }));
+      });
+    });
+
+  program
+    .command("reconcile")
+    .description(
+      "a complete listing of every source, then every score held against its evidence and repaired",
+    )
+    .option("--json", "the run as JSON", false)
+    .action(async ({ json }: Json) => {
+      await working(async ({ context }, signal) => {
+        const runId = await beginReconcile(context, "command line");
+        failing(await finishAndReport(context, output, { runIds: [runId], json, signal }));
+      });
+    });
+
+  program
+    .command("rescore")
+    .description("evaluates stored evidence again; done when the standings show the result")
+    .option("--partner <slug>", "only this partner")
+    .option("--achievement <key>", "only where this achievement differs")
+    .option("--all", "everybody", false)
+    .option("--json", "the run and the changes as JSON", false)
+    .action(async (options: Json & { partner?: string; achievement?: string; all: boolean }) => {
+      if (!options.all && options.partner === undefined && options.achievement === undefined) {
+        throw new UsageError("rescore whom? expected --partner <slug>, --achievement <key> or --all");
+      }
+      await working(async ({ context }, signal) => {
+        const runId = await beginRescore(context, options);
+        failing(await finishAndReport(context, output, { runIds: [runId], json: options.json, signal }));
+      });
+    });
+
+  const runs = program
+    .command("runs")
+    .description("the latest runs and how they ended; runs approve <run> believes a loss that was held")
+    .option("--limit <n>", "how many", positive, 20)
+    .option("--json", "as JSON", false)
+    .action((options: Json & { limit: number }) =>
+      reading(({ context }) => printRuns(context, output, options)),
+    );
+  runs
+    .command("approve")
+    .description("believe the loss that held a run: the next complete listing takes the points")
+    .argument("<run>", "its number", positive)
+    .action((run: number) => reading(({ context }) => approve(context, output, run)));
+}

@@ -1,0 +1,65 @@
+// The commands that keep running: start, worker, api; and migrate.
+import type { Command } from "commander";
+import { aborted, untilInterrupted } from "../commands/interrupt.ts";
+import { withContext } from "../commands/open.ts";
+import { runFirstSync, serve, serveAndWatch } from "../commands/start.ts";
+import type { Calls } from "./calls.ts";
+
+export function addServing(program: Command, { parts, output, openWorkers, reading, failing }: Calls): void {
+  program
+    .command("start")
+    .description("everything in one process: first sync, standings, then live changes and the JSON API")
+    .option("--once", "exit after the first complete sync", false)
+    .action(async ({ once }: { once: boolean }) => {
+      await withContext({ parts, output, callsSources: true, alive: !once }, ({ context }) =>
+        untilInterrupted(async (signal) => {
+          const workers = await openWorkers(context, { schedules: !once });
+          try {
+            failing(await runFirstSync(context, output, signal));
+            if (!once && !signal.aborted) await serveAndWatch(context, output, signal);
+          } finally {
+            output.endProgress();
+            await workers.close();
+          }
+        }),
+      );
+    });
+
+  program
+    .command("worker")
+    .description("runs jobs until it is told to stop (SIGTERM); as many as you like, side by side")
+    .action(async () => {
+      await withContext({ parts, output, callsSources: true, logLevel: "info" }, ({ context }) =>
+        untilInterrupted(async (signal) => {
+          const workers = await openWorkers(context, { schedules: true });
+          output.note("The worker runs.");
+          await aborted(signal);
+          await workers.close();
+        }),
+      );
+    });
+
+  program
+    .command("api")
+    .description("serves the JSON API only")
+    .action(async () => {
+      await withContext({ parts, output, callsSources: false, logLevel: "info" }, ({ context }) =>
+        untilInterrupted(async (signal) => {
+          const web = await serve(context);
+          output.note(`The API is on http://${context.config.host}:${web.port}/api/standings.`);
+          await aborted(signal);
+          await web.close();
+        }),
+      );
+    });
+
+  program
+    .command("migrate")
+    .description("brings the database's schema up to date (every command does)")
+    .action(() =>
+      reading(() => {
+        output.print("The schema is up to date.");
+        return Promise.resolve();
+      }),
+    );
+}
