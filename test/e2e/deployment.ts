@@ -15,7 +15,7 @@ import { loadConfig } from "../../src/config.ts";
 import { importConnections } from "../../src/connections.ts";
 import { type Context, openContext } from "../../src/context.ts";
 import { openLog } from "../../src/log.ts";
-import { importPartners } from "../../src/partners.ts";
+import { importPartners } from "../../src/partners/import.ts";
 import { publishProgramme } from "../../src/programme/versions.ts";
 import { type ConnectionReport, type RunReport, readTroubledConnections } from "../../src/runs/runs.ts";
 import { parseSources } from "../../src/sources.ts";

@@ -8,6 +8,8 @@ interface AchievementDocument {
   evidence: string;
   measure?: unknown;
   window?: unknown;
+  matures?: string;
+  requires?: string;
   award: Record<string, unknown>;
 }
 
@@ -15,7 +17,7 @@ interface AchievementDocument {
 export function programmeText(achievements: Record<string, AchievementDocument>): string {
   const most = ({ award }: AchievementDocument) => {
     const tiers = award["tiers"] as { points: number }[] | undefined;
-    return Number(award["cap"] ?? award["points"] ?? tiers?.at(-1)?.points);
+    return Number(award["cap"] ?? award["points"] ?? award["share"] ?? tiers?.at(-1)?.points);
   };
   const all = Object.entries(achievements);
   return JSON.stringify({

@@ -59,6 +59,47 @@ describe("publishing a programme", () => {
     expect(await inForce(10)).toBe(second);
   });
 
+  const beginning = (text: string, from: string) =>
+    JSON.stringify({ ...(JSON.parse(text) as object), "effective-from": from });
+  // at(0) is 14:00 in Amsterdam on 1 June 2026.
+
+  test("of one that begins later makes nobody pending and changes nothing until then", async () => {
+    await addPartners(db, 2);
+    const first = await publish(db, usual, at(0));
+    await db.execute(sql`delete from pending_partners`);
+    const second = await publish(db, beginning(other, "2026-06-01T14:30"), at(1));
+    expect(await readPendingPartners(db)).toEqual([]);
+    expect(await Promise.all([1, 29, 30].map(inForce))).toEqual([first, first, second]);
+    expect(await publish(db, beginning(other, "2026-06-01T14:30"), at(2))).toBe(second);
+  });
+
+  test("in between leaves the one that begins later in its place", async () => {
+    await publish(db, usual, at(0));
+    const later = await publish(db, beginning(other, "2026-06-01T14:30"), at(1));
+    const between = await publish(db, other, at(10));
+    expect(await Promise.all([9, 10, 29, 30].map(inForce))).toEqual([later - 1, between, between, later]);
+  });
+
+  test("with the same beginning takes one back that has not begun", async () => {
+    await publish(db, usual, at(0));
+    await publish(db, beginning(other, "2026-06-01T14:30"), at(1));
+    const instead = await publish(db, beginning(usual, "2026-06-01T14:30"), at(2));
+    expect(await inForce(30)).toBe(instead);
+  });
+
+  test("whose beginning has passed is in force from its publication: history is not rewritten", async () => {
+    const first = await publish(db, usual, at(0));
+    const second = await publish(db, beginning(other, "2026-01-01"), at(10));
+    expect(await Promise.all([9, 10].map(inForce))).toEqual([first, second]);
+  });
+
+  test("is never in force from before the last tick of the clock", async () => {
+    await publish(db, usual, at(0));
+    await db.execute(sql`insert into clock (ticked_at) values (${at(20)})`);
+    const second = await publish(db, other, at(10));
+    expect(await Promise.all([19, 20].map(inForce))).toEqual([second - 1, second]);
+  });
+
   test("of a document that is not valid stores nothing", async () => {
     await expect(publish(db, `${usual}}`, at(0))).rejects.toThrow(UsageError);
     expect(await db.execute(sql`select from programme_versions`)).toEqual([]);

@@ -1,11 +1,11 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Database } from "../db/client.ts";
-import { UsageError } from "../src/errors.ts";
-import { importPartners } from "../src/partners.ts";
-import { openProgrammeVersions } from "../src/programme/versions.ts";
-import { scorePending } from "../src/scoring/score.ts";
-import { openTestDatabase, type TestDatabase } from "./database.ts";
+import type { Database } from "../../db/client.ts";
+import { UsageError } from "../../src/errors.ts";
+import { importPartners } from "../../src/partners/import.ts";
+import { openProgrammeVersions } from "../../src/programme/versions.ts";
+import { scorePending } from "../../src/scoring/score.ts";
+import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
   addConnection,
   at,
@@ -16,8 +16,8 @@ import {
   readPendingPartners,
   record,
   untilBlocked,
-} from "./evidence/collecting.ts";
-import { publish, usual } from "./scoring/programmes.ts";
+} from "../evidence/collecting.ts";
+import { publish, usual } from "../scoring/programmes.ts";
 
 let database: TestDatabase;
 let db: Database;
