@@ -508,3 +508,16 @@ export const clock = pgTable(
     check("clock_one_row_check", sql`${t.id} = 1`),
   ],
 );
+
+/** One row: who last wrote the cached standings. A cache that names another writer was restored from an older state. */
+export const standingsCache = pgTable(
+  "standings_cache",
+  {
+    id: integer("id").notNull().default(1),
+    writer: uuid("writer").notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "standings_cache_pkey", columns: [t.id] }),
+    check("standings_cache_one_row_check", sql`${t.id} = 1`),
+  ],
+);

@@ -5,6 +5,7 @@ import type { Context } from "../src/context.ts";
 import { readFinishableReconciles } from "../src/runs/reconcile.ts";
 import { readOpenRanges } from "../src/runs/rescore.ts";
 import { claimCollection, readForgottenConnections, settleCollection } from "../src/runs/sync.ts";
+import { isCacheCurrent } from "../src/standings/refresh.ts";
 
 /** Between two sweeps of a process: what a lost nudge costs at the most. */
 export const SWEEP_MS = 10_000;
@@ -60,8 +61,12 @@ async function isCollected(context: Context, source: string, now: Date): Promise
   return leased.length > 0;
 }
 
-async function isCacheMissing(context: Context): Promise<boolean> {
-  return context.cache !== undefined && (await context.standings.cacheState()) === "not built";
+/** It was emptied, or has come back with an older state. With Redis out of reach there is nothing to do about it. */
+async function isCacheMissing({ cache, db, standings }: Context): Promise<boolean> {
+  if (cache === undefined) return false;
+  const state = await standings.cacheState();
+  if (state === "not built") return true;
+  return state === "built" && !(await isCacheCurrent(db, cache));
 }
 
 /** Registers the schedules of this configuration and removes those of sources that are gone. */

@@ -4,7 +4,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import { markPendingWhere } from "../evidence/pending.ts";
 import { isEverybodyTouched } from "../programme/compile.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
-import { partnersWithEndingAdjustments } from "./evaluation.ts";
+import { partnersWithAdjustmentsMoved } from "./evaluation.ts";
 
 /**
  * Marks the partners whose score may have changed since the last tick by the passing of time alone, and moves the clock,
@@ -46,5 +46,11 @@ export async function touchedByTime(
   if (after === undefined) return undefined;
   if (before?.id !== after.id || isEverybodyTouched(after.programme, span))
     return sql`select id from partners`;
-  return sql`${after.compiled.partnersTouchedByTime(span)} union ${partnersWithEndingAdjustments(span)}`;
+  return sql`${after.compiled.partnersTouchedByTime(span)} union ${partnersWithAdjustmentsMoved(span)}`;
+}
+
+/** By how many milliseconds an instant is ahead of the database's clock; negative: behind. */
+export async function clockLead(db: Database, now: Date): Promise<number> {
+  const [row] = await db.execute<{ now: Date }>(sql`select clock_timestamp() as now`);
+  return row === undefined ? 0 : now.getTime() - row.now.getTime();
 }

@@ -16,8 +16,13 @@ export const notBuilt = "not built";
 export interface StandingsCache {
   page(range: { offset: number; limit: number }): Promise<StandingsPage | typeof notBuilt>;
   of(partnerId: number): Promise<Standing | undefined | typeof notBuilt>;
-  /** Makes the caller the only one who may write, until somebody else claims. */
-  claim(): Promise<CacheWriter>;
+  /**
+   * Makes the caller the only one who may write, until somebody else claims. `last`: the token of the last writer whose work
+   * Postgres knows of. A cache that names another one was restored from an older state, and is not taken for built.
+   */
+  claim(last: string | undefined): Promise<CacheWriter>;
+  /** The token of the last writer, as the cache has it. */
+  lastWriter(): Promise<string | undefined>;
   /** Everything cached, in order and in parts of `size`, as stored: for comparing while nobody writes. */
   entries(size: number): AsyncGenerator<CachedEntry[]>;
 }
@@ -29,7 +34,8 @@ interface CachedEntry {
 }
 
 export interface CacheWriter {
-  /** Whether the standings were there at the claim. */
+  token: string;
+  /** Whether the standings were there at the claim, as the last writer left them. */
   built: boolean;
   /** Puts changed partners in, or takes out those not shown. An older score version never wins. Returns how many won. */
   apply(partners: ScoredPartner[]): Promise<number>;
@@ -66,10 +72,14 @@ export function redisStandings(redis: Redis, prefix: string): StandingsCache {
       const [entry, rank] = reply;
       return entry === undefined || rank === undefined ? undefined : { ...toStanding(entry), rank };
     },
-    async claim() {
+    async lastWriter() {
+      return (await redis.get(`${prefix}:standings:writer`)) ?? undefined;
+    },
+    async claim(last) {
       const token = randomUUID();
-      const built = (await run(redis, claimScript, keys, [token])) === 1;
+      const built = (await run(redis, claimScript, keys, [token, last ?? ""])) === 1;
       return {
+        token,
         built,
         async apply(changed) {
           let applied = 0;

@@ -82,7 +82,7 @@ async function refreshBatch(
 ): Promise<Batch | undefined> {
   return await transaction(db, async (tx) => {
     if (!(await takeLock(tx, rebuild))) return undefined;
-    const writer = await cache?.claim();
+    const writer = await cache?.claim(await readLastWriter(tx));
     const rebuilding = writer !== undefined && (rebuild || !writer.built);
     if (rebuilding) await writer.rebuild(readPartnersToCache(tx, partSize));
     const pending = await readPending(tx, after, batchSize);
@@ -90,8 +90,29 @@ async function refreshBatch(
     const applied = (await writer?.apply(news.map(({ partner }) => partner))) ?? 0;
     for (const { mark } of news) seen.add(mark);
     await deletePending(tx, pending);
+    if (writer !== undefined) await storeLastWriter(tx, writer.token);
     return { applied, rebuilt: rebuilding, news: news.length > 0, last: pending.at(-1)?.partner.partnerId };
   });
+}
+
+/** The last writer of the cache whose work is committed; undefined: nobody has written it yet. */
+async function readLastWriter(db: Database): Promise<string | undefined> {
+  const [row] = await db.execute<{ writer: string }>(sql`select writer from standings_cache`);
+  return row?.writer;
+}
+
+async function storeLastWriter(tx: Database, token: string): Promise<void> {
+  await tx.execute(sql`
+    insert into standings_cache (writer) values (${token}::uuid) on conflict (id) do update set writer = excluded.writer`);
+}
+
+/**
+ * Whether the cache is as its last writer left it. A Redis that came back with an older state (a snapshot, a replica that
+ * lagged) is whole and wrong: only Postgres knows that somebody has written since. While a refresher is at work the answer
+ * may be no.
+ */
+export async function isCacheCurrent(db: Database, cache: StandingsCache): Promise<boolean> {
+  return (await cache.lastWriter()) === (await readLastWriter(db));
 }
 
 /** Held until the transaction ends. Whoever need not wait for it does not: the holder sees to the same to-do list. */

@@ -48,10 +48,14 @@ local points = cjson.decode(entry).points
 return { entry, redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. -points) + 1 }
 `);
 
-/** ARGV: token. Makes its bearer the only one who may write; 1 where the standings are there. */
+/**
+ * ARGV: token, token of the last writer. Makes the bearer of the first the only one who may write; 1 where the standings are
+ * there and as the last writer left them.
+ */
 export const claimScript = script(`${there}
+local last = redis.call('GET', KEYS[4])
 redis.call('SET', KEYS[4], ARGV[1])
-return there and 1 or 0
+return there and last == ARGV[2] and 1 or 0
 `);
 
 /**

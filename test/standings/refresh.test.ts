@@ -8,7 +8,12 @@ import {
   redisStandings,
   type StandingsCache,
 } from "../../src/standings/redis.ts";
-import { compareStandings, markStandingsPending, refreshStandings } from "../../src/standings/refresh.ts";
+import {
+  compareStandings,
+  isCacheCurrent,
+  markStandingsPending,
+  refreshStandings,
+} from "../../src/standings/refresh.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { redisUrl, testPrefix } from "../redis.ts";
 import { addPartners, changePartner, readNaively, setPoints } from "./partners.ts";
@@ -45,8 +50,8 @@ describe.runIf(redisUrl() !== undefined)("refreshing the cached standings", () =
   /** The cache as a refresher sees it, with something happening around its writes. */
   const during = (around: (writer: CacheWriter) => Partial<CacheWriter>): StandingsCache => ({
     ...cache,
-    async claim() {
-      const writer = await cache.claim();
+    async claim(last) {
+      const writer = await cache.claim(last);
       return { ...writer, ...around(writer) };
     },
   });
@@ -83,7 +88,7 @@ describe.runIf(redisUrl() !== undefined)("refreshing the cached standings", () =
     const [id] = await addScored(10);
     await refreshStandings(db, cache);
     const standing = { partnerId: id!, slug: "partner-1", name: "Partner 10", reachedAt };
-    const writer = await cache.claim();
+    const writer = await cache.claim(undefined);
     const at = (scoreVersion: number, points: number, shown = true) =>
       writer.apply([{ ...standing, sortName: "partner 10", scoreVersion, points, shown }]);
     expect(await at(6, 60)).toBe(1);
@@ -101,8 +106,8 @@ describe.runIf(redisUrl() !== undefined)("refreshing the cached standings", () =
     await addScored(10);
     await refreshStandings(db, cache);
     const before = await cache.page(all);
-    const lost = await cache.claim();
-    await cache.claim();
+    const lost = await cache.claim(undefined);
+    await cache.claim(undefined);
     const stale = {
       partnerId: 1,
       slug: "partner-1",
@@ -118,6 +123,22 @@ describe.runIf(redisUrl() !== undefined)("refreshing the cached standings", () =
     }
     await expect(lost.rebuild(parts())).rejects.toThrow("taken over");
     expect(await cache.page(all)).toEqual(before);
+  });
+
+  test("a cache that comes back with an older state is known by its writer, and built anew", async () => {
+    const [id] = await addScored(10, 20);
+    await refreshStandings(db, cache);
+    const keys = await redis.keys(`${prefix}*`);
+    const older = await Promise.all(keys.map(async (key) => [key, await redis.dumpBuffer(key)] as const));
+    await setPoints(db, id!, 90, reachedAt);
+    await refreshStandings(db, cache);
+    expect(await isCacheCurrent(db, cache)).toBe(true);
+    for (const [key, value] of older) await redis.restore(key, 0, value, "REPLACE");
+    expect(await cache.page(all)).not.toEqual({ standings: await readNaively(db), total: 2 });
+    expect(await isCacheCurrent(db, cache)).toBe(false);
+    expect(await refreshStandings(db, cache)).toEqual({ applied: 0, rebuilt: true });
+    expect(await cache.page(all)).toEqual({ standings: await readNaively(db), total: 2 });
+    expect(await isCacheCurrent(db, cache)).toBe(true);
   });
 
   test("no change made during a rebuild is undone by its swap, and readers see whole standings throughout", async () => {
