@@ -13,7 +13,7 @@ import { loadConfig } from "../src/config.ts";
 import { importConnections } from "../src/connections.ts";
 import { type Context, openContext } from "../src/context.ts";
 import { openLog } from "../src/log.ts";
-import { importPartners } from "../src/partners.ts";
+import { importPartners } from "../src/partners/import.ts";
 import { publishProgramme } from "../src/programme/versions.ts";
 import { parseSources } from "../src/sources.ts";
 import { openWorkers } from "../workers/main.ts";

@@ -1,8 +1,10 @@
 // Connections: the credentials of a source, imported from a list and stored encrypted.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../db/client.ts";
-import { parseCsv } from "./csv.ts";
+import { connectors } from "./connectors/catalogue.ts";
+import { isTooLong, parseCsv, tooLong } from "./csv.ts";
 import { UsageError } from "./errors.ts";
+import { lockAgainstMerging } from "./evidence/match.ts";
 import { markPending } from "./evidence/pending.ts";
 import { supersede } from "./evidence/record.ts";
 import type { SecretBox } from "./secrets.ts";
@@ -43,19 +45,17 @@ export async function importConnections(
 ): Promise<ConnectionsImport> {
   const rows = readRows(list.text, list.file);
   return transaction(db, async (tx) => {
-    const [source] = await tx.execute(sql`select from sources where key = ${list.source}`);
+    // Before any other lock: the partners these slugs name keep what they are given.
+    await lockAgainstMerging(tx);
+    const [source] = await tx.execute<{ connector: string }>(
+      sql`select connector from sources where key = ${list.source}`,
+    );
     if (source === undefined) throw new UsageError(`there is no source ${list.source} in sources.yaml`);
-    const slugs = await tx.execute<{ slug: string; id: number }>(sql`
-      select slug, id from partners where slug = any(${sql.param(rows.flatMap((row) => row.partner ?? []))}::text[])`);
+    const slugs = await tx.execute<{ slug: string; id: number; into: string | null }>(sql`
+      select slug, id, (select slug from partners as other where other.id = partners.merged_into) as into
+      from partners where slug = any(${sql.param(rows.flatMap((row) => row.partner ?? []))}::text[])`);
+    refuseWrong(rows, { ...list, connector: source.connector, partners: slugs });
     const partnerIds = new Map(slugs.map((row) => [row.slug, row.id]));
-    const unknown = rows.filter((row) => typeof row.partner === "string" && !partnerIds.has(row.partner));
-    if (unknown.length > 0) {
-      throw new UsageError(
-        unknown
-          .map((row) => `${list.file}:${row.line}: partner: there is no partner ${String(row.partner)}`)
-          .join("\n"),
-      );
-    }
     // All of them before any evidence, and the partners last of all: a page that is being recorded holds its connection and
     // waits for its partners, so that in any other order the two could wait for each other.
     const known = await tx.execute<Record<string, unknown> & StoredConnection>(sql`
@@ -82,6 +82,34 @@ export async function importConnections(
     await markPending(tx, touched, { cause: "identity", at: list.now });
     return result;
   });
+}
+
+/** What only the database knows: who there is, and whether the source has accounts. */
+function refuseWrong(
+  rows: ConnectionRow[],
+  known: {
+    file: string;
+    source: string;
+    connector: string;
+    partners: { slug: string; into: string | null }[];
+  },
+): void {
+  const { file, source, connector } = known;
+  const partners = new Map(known.partners.map(({ slug, into }) => [slug, into]));
+  const hasAccounts = !Object.hasOwn(connectors, connector) || connectors[connector]?.perAccount === true;
+  const problems = rows.flatMap(({ line, key, partner }) => {
+    const into = typeof partner === "string" ? partners.get(partner) : null;
+    return [
+      ...(hasAccounts || key === "main"
+        ? []
+        : [`${file}:${line}: key: expected main, for source ${source} has no accounts, not "${key}"`]),
+      ...(into === undefined ? [`${file}:${line}: partner: there is no partner ${String(partner)}`] : []),
+      ...(typeof into === "string"
+        ? [`${file}:${line}: partner: ${String(partner)} was merged into ${into}; name that one`]
+        : []),
+    ];
+  });
+  if (problems.length > 0) throw new UsageError(problems.join("\n"));
 }
 
 async function put(
@@ -156,6 +184,7 @@ function readRows(text: string, file: string): ConnectionRow[] {
       const { key = "", partner, use, secret = "" } = values;
       const refuse = (message: string) => problems.push(`${file}:${line}: ${message}`);
       if (key === "") refuse("key: expected the account's id, or main where the source has no accounts");
+      if (isTooLong(key)) refuse(`key: ${tooLong(key)}`);
       if (!["", "own", "client"].includes(use ?? ""))
         refuse(`use: expected own or client, not "${use ?? ""}"`);
       const first = seen.get(key);

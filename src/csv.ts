@@ -49,3 +49,21 @@ export function parseCsv(text: string, file: string, required: string[], optiona
     return { line, values: Object.fromEntries(header.map((column, index) => [column, record[index] ?? ""])) };
   });
 }
+
+/** In UTF-8: an index of Postgres holds 2,704 bytes a row, and two of these with what is beside them. */
+const LONGEST_KEY = 512;
+
+/** Whether a value is too long to find something by. */
+export function isTooLong(value: string): boolean {
+  return Buffer.byteLength(value) > LONGEST_KEY;
+}
+
+/** What to say of a value that is too long. */
+export function tooLong(value: string): string {
+  return `expected at most ${LONGEST_KEY} bytes, not the ${Buffer.byteLength(value)} of "${shortened(value)}"`;
+}
+
+/** As much of a value as a message can show. */
+export function shortened(value: string): string {
+  return value.length > 60 ? `${value.slice(0, 60)}…` : value;
+}

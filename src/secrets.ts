@@ -1,6 +1,6 @@
 // Credentials at rest: AES-256-GCM under STANDINGS_SECRET_KEY. The connection's name is authenticated with the text, so a
 // secret copied to another row does not open there.
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -9,11 +9,15 @@ export interface SecretBox {
   seal(secret: string, owner: string): string;
   /** Throws when the key is another one, the owner differs or the text was changed; the message holds none of them. */
   open(sealed: string, owner: string): string;
+  /** A keyed hash: 128 bits, hex. The same text gives the same one under the same key; without the key nobody can try names. */
+  pseudonym(text: string): string;
 }
 
 /** `key`: 32 bytes in base64. */
 export function secretBox(key: string): SecretBox {
   const bytes = Buffer.from(key, "base64");
+  // A key of its own: what is shown of it says nothing about the one that seals.
+  const hashKey = Buffer.from(hkdfSync("sha256", bytes, "", "standings pseudonyms", 32));
   return {
     seal(secret, owner) {
       const nonce = randomBytes(12);
@@ -40,6 +44,8 @@ export function secretBox(key: string): SecretBox {
         );
       }
     },
+    pseudonym: (text) =>
+      createHmac("sha256", hashKey).update(text.normalize("NFC")).digest("hex").slice(0, 32),
   };
 }
 

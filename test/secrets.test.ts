@@ -72,3 +72,18 @@ describe("the key of a deployment without configuration", () => {
     expect(await readFile(file, "utf8")).toBe("half");
   });
 });
+
+describe("a pseudonym", () => {
+  test("is the same for the same text under the same key, however its letters are composed", () => {
+    const key = randomBytes(32).toString("base64");
+    expect(secretBox(key).pseudonym("Zo\u00eb")).toBe(secretBox(key).pseudonym("Zoe\u0308"));
+    expect(secretBox(key).pseudonym("Zoë")).toMatch(/^[\da-f]{32}$/);
+  });
+
+  test("is another for another text and under another key", () => {
+    expect(box.pseudonym("ada@example.com")).not.toBe(box.pseudonym("bob@example.com"));
+    expect(box.pseudonym("ada@example.com")).not.toBe(
+      secretBox(randomBytes(32).toString("base64")).pseudonym("ada@example.com"),
+    );
+  });
+});

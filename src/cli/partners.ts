@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { readText } from "../commands/open.ts";
 import { importConnections } from "../connections.ts";
-import { importPartners } from "../partners.ts";
+import { importPartners } from "../partners/import.ts";
 import type { Calls } from "./calls.ts";
 
 export function addPartners(program: Command, { output, reading }: Calls): void {

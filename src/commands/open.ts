@@ -7,7 +7,7 @@ import { importConnections } from "../connections.ts";
 import { type Context, openContext } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { openLog } from "../log.ts";
-import { importPartners } from "../partners.ts";
+import { importPartners } from "../partners/import.ts";
 import { publishProgramme } from "../programme/versions.ts";
 import { loadSources } from "../sources.ts";
 import type { Output } from "../terminal/output.ts";

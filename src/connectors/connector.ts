@@ -35,6 +35,23 @@ export interface Page {
   cursor: Json;
   /** How many facts this pull will yield in all, as far as the source has said. For progress only. */
   total?: number | undefined;
+  /**
+   * Rows that are there and cannot be read: kept aside with the reason, seen by an administrator, never called absent.
+   */
+  quarantined?: QuarantinedRow[] | undefined;
+  /**
+   * The source says that nothing has changed since the last complete listing (304 to a conditional request): what is known
+   * stays, and nothing is absent. The only page of its pull, without evidence.
+   */
+  unchanged?: true;
+}
+
+/** A row of a source that breaks the schema, or holds what nothing can store. */
+export interface QuarantinedRow {
+  /** As a fact's. Where a row names none, its place in the listing. */
+  externalId: string;
+  /** What is wrong with it, for a person; one line, without what the row holds of people. */
+  reason: string;
 }
 
 export interface PullInput<Settings> {
@@ -57,6 +74,11 @@ export interface PullInput<Settings> {
   /** When this pull began: the time of every decision in it. */
   now: Date;
   fetch: Fetch;
+  /**
+   * A name for somebody that nobody can turn back: a keyed hash, the same for the same text in every pull and source. For
+   * people whom rules count (`distinct`) and nobody needs to know.
+   */
+  pseudonym(text: string): string;
   /** A credential derived from the secret (a JWT), kept until it expires; `renew` throws the kept one away first. */
   credential(create: () => Promise<Credential>, options?: { renew: boolean }): Promise<string>;
   signal: AbortSignal;

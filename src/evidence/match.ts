@@ -1,5 +1,5 @@
 // Whose evidence is it: identities, and what happens to unmatched evidence when one is added.
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { UsageError } from "../errors.ts";
 import { markPending } from "./pending.ts";
@@ -23,6 +23,22 @@ export async function lockForReading(tx: Database): Promise<void> {
 /** What `addIdentitiesWithin` takes. Whoever changes partners besides takes it first, before any row. */
 export async function lockForMatching(tx: Database): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${MATCHING})`);
+}
+
+// "standings merging", as above.
+const MERGING = 0x7374_6d65;
+
+/**
+ * Held until commit, nobody is merged or parted: for whoever writes something for a partner that does not look at its
+ * identities (an adjustment, the partner of a connection). Before every other lock.
+ */
+export async function lockAgainstMerging(tx: Database): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock_shared(${MERGING})`);
+}
+
+/** What a merge takes, before every other lock. */
+export async function lockForMerging(tx: Database): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${MERGING})`);
 }
 
 /**
@@ -62,20 +78,34 @@ export async function addIdentitiesWithin(
   if (other !== undefined) {
     throw new UsageError(`identity ${other.namespace}:${other.key} belongs to partner ${other.slug} already`);
   }
-  // One statement: the insert reads what the update returns, so evidence_current_key never sees two current rows.
-  const matched = await tx.execute(sql`
-    with waiting as (
-      update evidence set superseded_at = greatest(${now}, recorded_at) from ${named}
-      where evidence.namespace = named.namespace and evidence.identity_key = named.key
-        and evidence.partner_id is null and evidence.superseded_at is null
-      returning evidence.*)
-    insert into evidence (source, connection_id, external_id, partner_id, namespace, identity_key, kind, occurred_at,
-      ended_at, quantity, attributes, title, link, digest, run_id, recorded_at)
-    select source, connection_id, external_id, ${partnerId}::bigint, namespace, identity_key, kind, occurred_at,
-      ended_at, quantity, attributes, title, link, digest, run_id, superseded_at
-    from waiting returning id`);
-  if (matched.length > 0) await markPending(tx, [partnerId], { cause: "identity", at: now });
-  return { matched: matched.length };
+  const waiting = sql`
+    select evidence.id from ${named} join evidence on evidence.namespace = named.namespace and evidence.identity_key = named.key
+    where evidence.partner_id is null and evidence.superseded_at is null`;
+  const matched = await giveEvidence(tx, waiting, partnerId, now);
+  if (matched > 0) await markPending(tx, [partnerId], { cause: "identity", at: now });
+  return { matched };
+}
+
+/**
+ * Gives current evidence (a SELECT of its ids) to a partner. What was known stays true: each row is superseded by one that
+ * begins where it ends. One statement: the insert reads what the update returns, so evidence_current_key never sees two
+ * current rows. In id order, as every writer of evidence locks. Returns how many; marks nobody.
+ */
+export async function giveEvidence(tx: Database, ids: SQL, partnerId: number, now: Date): Promise<number> {
+  const [given] = await tx.execute<{ count: number }>(sql`
+    with locked as (
+      select id from evidence where id in (${ids}) and superseded_at is null order by id for update),
+    ended as (
+      update evidence set superseded_at = greatest(${now}, recorded_at) from locked where evidence.id = locked.id
+      returning evidence.*),
+    given as (
+      insert into evidence (source, connection_id, external_id, partner_id, namespace, identity_key, kind, occurred_at,
+        ended_at, quantity, attributes, title, link, digest, run_id, recorded_at)
+      select source, connection_id, external_id, ${partnerId}::bigint, namespace, identity_key, kind, occurred_at,
+        ended_at, quantity, attributes, title, link, digest, run_id, superseded_at
+      from ended returning 1)
+    select count(*)::int as count from given`);
+  return given?.count ?? 0;
 }
 
 /** How much current evidence waits for a partner, by the identity it waits for; the most first. */

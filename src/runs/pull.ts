@@ -67,6 +67,7 @@ export function toPullInput(
     full: connection.full,
     now,
     fetch: parts.fetcher.fetchFor(parts.signal),
+    pseudonym: (text) => parts.secrets.pseudonym(text),
     credential: (create, options) =>
       parts.credentials.get(owner, create, { now: parts.now(), renew: options?.renew }),
     signal: parts.signal,

@@ -46,9 +46,18 @@ function adjustmentHolds({ at, knownAt }: { at: Date; knownAt?: Date | undefined
   return sql`created_at <= ${at} and (until is null or until > ${at}) and ${known}`;
 }
 
-/** A SELECT of the partners with an adjustment that ends in (from, to]. */
-export function partnersWithEndingAdjustments(span: { from: Date; to: Date }): SQL {
+/**
+ * A SELECT of the partners with an adjustment that ends in (from, to], or began there unseen: it begins when it is made, and
+ * where the process that scored the partner next has a clock that is behind, it had not begun yet.
+ */
+export function partnersWithAdjustmentsMoved(span: { from: Date; to: Date }): SQL {
   return sql`
     select partner_id from adjustments
-    where revoked_at is null and until is not null and until > ${span.from} and until <= ${span.to}`;
+    where revoked_at is null and until is not null and until > ${span.from} and until <= ${span.to}
+    union select partner_id from adjustments
+    where revoked_at is null and created_at > ${span.from} and created_at <= ${span.to}
+      and not exists (select from pending_partners as pending where pending.partner_id = adjustments.partner_id)
+      and not exists (
+        select from achievements_held as held
+        where held.partner_id = adjustments.partner_id and held.achievement = ${adjustmentPrefix} || adjustments.id)`;
 }

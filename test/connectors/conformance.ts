@@ -60,6 +60,7 @@ export function inputOf(
     full: true,
     now: bench.now,
     fetch,
+    pseudonym: (text) => `hash of ${text}`,
     async credential(create, options) {
       if (kept === undefined || options?.renew === true || kept.expiresAt <= bench.now) kept = await create();
       return kept.value;

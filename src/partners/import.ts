@@ -1,10 +1,10 @@
 // Partners and their identities, imported from a list.
 import { sql } from "drizzle-orm";
-import { type Database, transaction } from "../db/client.ts";
-import { parseCsv } from "./csv.ts";
-import { UsageError } from "./errors.ts";
-import { addIdentitiesWithin, type Identity, lockForMatching } from "./evidence/match.ts";
-import { markStandingsPending } from "./standings/refresh.ts";
+import { type Database, transaction } from "../../db/client.ts";
+import { isTooLong, parseCsv, shortened, tooLong } from "../csv.ts";
+import { UsageError } from "../errors.ts";
+import { addIdentitiesWithin, type Identity, lockForMatching } from "../evidence/match.ts";
+import { markStandingsPending } from "../standings/refresh.ts";
 
 export interface PartnersImport {
   added: number;
@@ -25,11 +25,13 @@ interface PartnerRow {
 }
 
 const SLUG = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+const LONGEST_SLUG = 200;
 
 /**
  * Imports a CSV of `slug,name[,website][,listed][,identities]`; identities are `namespace:key` separated by semicolons.
  * A partner or a column that is not in the list stays as it is. All or nothing: any problem throws a UsageError that lists every one of
- * them with its line. Importing the same list again changes nothing.
+ * them with its line; a partner that was merged into another is one, for the list would revive it. Importing the same list
+ * again changes nothing.
  */
 export async function importPartners(
   db: Database,
@@ -40,6 +42,7 @@ export async function importPartners(
     // Locks in everybody's order, so that a sync or a score job at work never waits for this in a circle: identities,
     // partners, pending partners (in partner order), pending standings.
     await lockForMatching(tx);
+    await refuseMerged(tx, rows, list.file);
     const result: PartnersImport = { added: 0, changed: 0, unchanged: 0, matched: 0 };
     const partners: { id: number; row: PartnerRow }[] = [];
     const changed: number[] = [];
@@ -66,6 +69,21 @@ export async function importPartners(
     await markStandingsPending(tx, changed);
     return result;
   });
+}
+
+async function refuseMerged(tx: Database, rows: PartnerRow[], file: string): Promise<void> {
+  const merged = await tx.execute<{ slug: string; into: string }>(sql`
+    select merged.slug, other.slug as into
+    from partners as merged join partners as other on other.id = merged.merged_into
+    where merged.slug = any(${sql.param(rows.map(({ slug }) => slug))}::text[])`);
+  if (merged.length === 0) return;
+  const into = new Map(merged.map((row) => [row.slug, row.into]));
+  const problems = rows.flatMap(({ line, slug }) =>
+    into.has(slug)
+      ? `${file}:${line}: slug: ${slug} was merged into ${into.get(slug) ?? ""}; leave it out of the list, or undo that with: standings partners unmerge ${slug}`
+      : [],
+  );
+  throw new UsageError(problems.join("\n"));
 }
 
 async function putPartner(
@@ -100,7 +118,9 @@ function readRows(text: string, file: string): PartnerRow[] {
       const { slug = "", name = "", website, listed, identities = "" } = values;
       const refuse = (message: string) => problems.push(`${file}:${line}: ${message}`);
       if (!SLUG.test(slug))
-        refuse(`slug: expected lower-case letters, digits and single hyphens, not "${slug}"`);
+        refuse(`slug: expected lower-case letters, digits and single hyphens, not "${shortened(slug)}"`);
+      if (slug.length > LONGEST_SLUG)
+        refuse(`slug: expected at most ${LONGEST_SLUG} characters, not ${slug.length}`);
       if (name === "") refuse("name: expected a name");
       if (website !== undefined && website !== "" && !isWebAddress(website))
         refuse(`website: expected a URL that starts with https:// or http://, not "${website}"`);
@@ -121,7 +141,10 @@ function readRows(text: string, file: string): PartnerRow[] {
             const [namespace = "", ...rest] = entry.split(":");
             const identity = { namespace: namespace.trim(), key: rest.join(":").trim() };
             if (identity.namespace === "" || identity.key === "") {
-              refuse(`identities: expected namespace:key, not "${entry.trim()}"`);
+              refuse(`identities: expected namespace:key, not "${shortened(entry.trim())}"`);
+            }
+            for (const part of [identity.namespace, identity.key]) {
+              if (isTooLong(part)) refuse(`identities: ${tooLong(part)}`);
             }
             return identity;
           }),
