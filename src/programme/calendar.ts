@@ -41,6 +41,20 @@ export function instantOfLocal(text: string, timeZone: string): Date {
   return firstInstantOf(Temporal.PlainDateTime.from(text), timeZone);
 }
 
+/**
+ * The instant up to which a person means: a local date is included, so it is the instant the next one begins (`2026-12-31`);
+ * an instant has its offset (`2026-12-31T12:00:00Z`). undefined: it is neither.
+ */
+export function endOfWritten(text: string, timeZone: string): Date | undefined {
+  try {
+    return /^\d{4}-\d\d-\d\d$/.test(text)
+      ? startOfDay(Temporal.PlainDate.from(text).add({ days: 1 }), timeZone)
+      : new Date(Temporal.Instant.from(text).epochMilliseconds);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The first day of the calendar period a date lies in. Weeks begin on Monday (ISO 8601). */
 export function startOfPeriod(date: Temporal.PlainDate, period: Period): Temporal.PlainDate {
   switch (period) {

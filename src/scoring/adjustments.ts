@@ -4,12 +4,11 @@
 // Locks, in everybody's order: merging, the clock (shared), the adjustment, the pending partner. The clock, because a tick
 // that came between the instant of an adjustment and its mark would say that the score without it was right at a later one.
 import { type SQL, sql } from "drizzle-orm";
-import { Temporal } from "temporal-polyfill";
 import { type Database, transaction } from "../../db/client.ts";
 import { UsageError } from "../errors.ts";
 import { lockAgainstMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
-import { startOfDay } from "../programme/calendar.ts";
+import { endOfWritten } from "../programme/calendar.ts";
 
 export interface Adjustment {
   id: number;
@@ -113,15 +112,11 @@ export async function readAdjustments(
  * one begins in `timeZone`) or an instant with its offset (`2026-12-31T12:00:00Z`). Throws a UsageError on anything else.
  */
 export function readUntil(text: string, timeZone: string): Date {
-  try {
-    if (/^\d{4}-\d\d-\d\d$/.test(text))
-      return startOfDay(Temporal.PlainDate.from(text).add({ days: 1 }), timeZone);
-    return new Date(Temporal.Instant.from(text).epochMilliseconds);
-  } catch {
-    throw new UsageError(
-      `until: expected a date such as 2026-12-31, which is included, or an instant such as 2026-12-31T12:00:00Z, not "${text}"`,
-    );
-  }
+  const until = endOfWritten(text, timeZone);
+  if (until !== undefined) return until;
+  throw new UsageError(
+    `until: expected a date such as 2026-12-31, which is included, or an instant such as 2026-12-31T12:00:00Z, not "${text}"`,
+  );
 }
 
 /**

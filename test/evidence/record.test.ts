@@ -54,7 +54,7 @@ describe("recording a page", () => {
       { external_id: "b", partner_id: partners[0], quantity: 2.5, title: "An article" },
     ]);
     expect(await db.execute(sql`select * from pending_partners`)).toEqual([
-      { partner_id: partners[0], since: at(0), cause: "evidence", run_id: lease.runId },
+      { partner_id: partners[0], since: at(0), cause: "evidence", run_id: lease.runId, settled_at: null },
     ]);
     expect(await readCursor()).toEqual({ cursor: { page: 2 }, cursor_run: lease.runId });
     expect(await readCounts()).toEqual({

@@ -140,7 +140,7 @@ describe("the manual", () => {
         /award/,
       );
     }
-    expect(awards).toHaveLength(4);
+    expect(awards).toHaveLength(5);
   });
 });
 
