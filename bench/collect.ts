@@ -1,37 +1,35 @@
 // Evidence per second through the whole path (HTTP server, fetcher, connector, recording, score job, all of it through the
 // workers and their queue) against the bare insert of the same rows, in batches of the size of a page, into the same
-// table of another fresh database.
-import { fork } from "node:child_process";
+// table of another fresh database. The worker is a process of its own: its memory is measured, too.
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { beginSync } from "../src/commands/sync.ts";
-import { loadConfig } from "../src/config.ts";
 import { importConnections } from "../src/connections.ts";
-import { type Context, openContext } from "../src/context.ts";
-import { openLog } from "../src/log.ts";
 import { importPartners } from "../src/partners/import.ts";
 import { publishProgramme } from "../src/programme/versions.ts";
-import { parseSources } from "../src/sources.ts";
-import { openWorkers } from "../workers/main.ts";
+import { secretBox } from "../src/secrets.ts";
+import { parseSources, registerSources } from "../src/sources.ts";
+import type { Order, Report } from "./collect-worker.ts";
 import { type BenchLine, median, round, tell, timed, toLine } from "./lines.ts";
 import type { BenchServer } from "./postgres.ts";
 
 /** Half of the bare insert: recording compares, marks and scores beside it. */
 const LIMIT = { atLeast: 0.5 };
+/** A listing that finds nothing changed is so many times faster than the first one. */
+const UNCHANGED_SPEEDUP = 3;
+const MOST_RSS_MB = 200;
 const PAGE = 1000;
 /**
  * The two sides take turns, source by source, so that both tables grow alike and whatever else the machine does meets both.
  * Each account has as many mailings in either product, and each partner two accounts.
  */
 const SIZES = {
-  full: { sources: 10, accounts: 5, mailings: 2000 },
+  full: { sources: 2, accounts: 5, mailings: 10_000 },
   small: { sources: 1, accounts: 4, mailings: 1000 },
 };
-const POLL_MS = 25;
 
 export async function collect(server: BenchServer, size: keyof typeof SIZES): Promise<BenchLine> {
   const { sources, accounts, mailings } = SIZES[size];
@@ -41,26 +39,36 @@ export async function collect(server: BenchServer, size: keyof typeof SIZES): Pr
   const target = await server.openFresh();
   try {
     const keys = Array.from({ length: sources }, (_, index) => `copernica-${index + 1}`);
+    const setup = { port: remote.port, since, keys, accounts };
+    await prepare(piped.db, setup);
+    await copyAround(piped.db, target.db);
+    const worker = await openWorker(piped.url, toSources(setup));
     const turns: Turn[] = [];
     const unchanged: number[] = [];
-    let peakRssMb = 0;
-    await withPipeline(piped.url, { port: remote.port, since, keys, accounts }, async (context) => {
-      await copyAround(piped.db, target.db);
-      for (const key of keys) turns.push(await takeTurn(context, target.db, key));
-      for (const key of keys) unchanged.push((await timed(() => syncAndScore(context, key))).seconds);
-      peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
-    });
+    const changes: number[] = [];
+    for (const key of keys) turns.push(await takeTurn(worker, piped.db, target.db, key));
+    for (const key of keys) unchanged.push((await worker.sync(key, true)).seconds);
+    for (const key of keys) changes.push((await worker.sync(key, false)).seconds);
+    const { peakRssMb } = await worker.sync(keys[0] ?? "", false);
+    await worker.end();
     const rows = sum(turns.map((turn) => turn.rows));
     const rate = (seconds: number[]) => Math.round(rows / sum(seconds));
     const ratios = turns.map(({ pipeline, bare }) => bare / pipeline);
-    return toLine("collect", median(ratios), LIMIT, {
+    const speedup = sum(turns.map(({ pipeline }) => pipeline)) / sum(unchanged);
+    const ratio = median(ratios);
+    return toLine("collect", ratio, LIMIT, {
+      ok: ratio >= LIMIT.atLeast && speedup >= UNCHANGED_SPEEDUP && peakRssMb <= MOST_RSS_MB,
       turns: ratios.map(round),
       rows,
       page: PAGE,
       pipelinePerSecond: rate(turns.map(({ pipeline }) => pipeline)),
       barePerSecond: rate(turns.map(({ bare }) => bare)),
       unchangedPerSecond: rate(unchanged),
+      unchangedSpeedup: round(speedup),
+      unchangedSpeedupLimit: { atLeast: UNCHANGED_SPEEDUP },
+      changesOnlySpeedup: round(sum(turns.map(({ pipeline }) => pipeline)) / sum(changes)),
       peakRssMb,
+      peakRssMbLimit: { atMost: MOST_RSS_MB },
     });
   } finally {
     remote.close();
@@ -77,16 +85,51 @@ interface Turn {
   bare: number;
 }
 
-/** Collects one source, then inserts what that has written into the other database. */
-async function takeTurn(context: Context, target: Database, key: string): Promise<Turn> {
-  const pipeline = await timed(() => syncAndScore(context, key));
-  const batches = await readBatches(context.db, key);
-  const bare = await timed(async () => {
-    for (const batch of batches) await insertBare(target, batch);
+/** Collects one source as a complete listing, as a reconciliation does, then inserts what that has written into the other database. */
+async function takeTurn(worker: Worker, piped: Database, target: Database, key: string): Promise<Turn> {
+  const { seconds: pipeline } = await worker.sync(key, true);
+  let [rows, bare] = [0, 0];
+  for await (const batch of readBatches(piped, key)) {
+    rows += batch.length;
+    bare += (await timed(() => insertBare(target, batch))).seconds;
+  }
+  tell(`${key}: ${rows} rows; pipeline ${pipeline.toFixed(2)} s, bare ${bare.toFixed(2)} s`);
+  return { rows, pipeline, bare };
+}
+
+interface Worker {
+  sync(key: string, full: boolean): Promise<{ seconds: number; peakRssMb: number }>;
+  end(): Promise<void>;
+}
+
+async function openWorker(url: string, sources: string): Promise<Worker> {
+  const child = fork(fileURLToPath(new URL("collect-worker.ts", import.meta.url)), [url, sources], {
+    execArgv: ["--import", "tsx", ...(process.env["PROF"] ? ["--cpu-prof", "--cpu-prof-dir=/tmp/prof"] : [])],
   });
-  const rows = sum(batches.map((batch) => batch.length));
-  tell(`${key}: ${rows} rows; pipeline ${pipeline.seconds.toFixed(2)} s, bare ${bare.seconds.toFixed(2)} s`);
-  return { rows, pipeline: pipeline.seconds, bare: bare.seconds };
+  await reportOf(child);
+  const order = (what: Order) => child.send(what);
+  return {
+    async sync(key, full) {
+      order({ sync: key, full });
+      const report = await reportOf(child);
+      if (!("seconds" in report)) throw new Error(`${key}: ${JSON.stringify(report)}`);
+      return report;
+    },
+    async end() {
+      const ended = once(child, "exit");
+      order({ end: true });
+      await ended;
+    },
+  };
+}
+
+async function reportOf(child: ChildProcess): Promise<Report> {
+  const ended = once(child, "exit").then(() => {
+    throw new Error("the worker of the bench has ended");
+  });
+  ended.catch(() => undefined);
+  const [report] = (await Promise.race([once(child, "message"), ended])) as [Report];
+  return report;
 }
 
 interface Setup {
@@ -94,44 +137,6 @@ interface Setup {
   since: string;
   keys: string[];
   accounts: number;
-}
-
-/** Opens all that a worker process is, prepares partners, connections and programme, and closes it after the work. */
-async function withPipeline(
-  url: string,
-  setup: Setup,
-  work: (context: Context) => Promise<void>,
-): Promise<void> {
-  const config = loadConfig({
-    DATABASE_URL: url,
-    STANDINGS_SECRET_KEY: Buffer.alloc(32).toString("base64"),
-  });
-  const context = await openContext(config, parseSources(toSources(setup), "sources.yaml"), openLog("error"));
-  try {
-    await prepare(context, setup);
-    const workers = await openWorkers(context, { schedules: false });
-    try {
-      await work(context);
-    } finally {
-      await workers.close();
-    }
-  } finally {
-    await context.close();
-  }
-}
-
-/** A complete listing, as a reconciliation asks for it: an ordinary first sync does less. */
-async function syncAndScore(context: Context, key: string): Promise<void> {
-  const [runId] = await beginSync(context, { sources: [key], full: true, askedBy: "bench" });
-  for (;;) {
-    const [row] = await context.db.execute<{ state: string; reason: string | null; pending: boolean }>(sql`
-      select state, reason, exists (select from pending_partners) as pending from runs where id = ${runId}`);
-    if (row?.state === "complete" && !row.pending) return;
-    if (row?.state !== "complete" && row?.state !== "running") {
-      throw new Error(`The sync ended ${String(row?.state)}: ${String(row?.reason)}`);
-    }
-    await delay(POLL_MS);
-  }
 }
 
 function toSources({ port, since, keys, accounts }: Setup): string {
@@ -149,9 +154,11 @@ function toSources({ port, since, keys, accounts }: Setup): string {
   return `allow-private: ["127.0.0.1:${port}"]\nsources:${keys.map(source).join("")}\n`;
 }
 
-async function prepare(context: Context, { keys, accounts }: Setup): Promise<void> {
-  const { db, secrets } = context;
-  const now = context.now();
+async function prepare(db: Database, setup: Setup): Promise<void> {
+  const { keys, accounts } = setup;
+  const now = new Date();
+  const secrets = secretBox(Buffer.alloc(32).toString("base64"));
+  await registerSources(db, parseSources(toSources(setup), "sources.yaml").sources);
   const numbers = Array.from({ length: accounts }, (_, index) => index + 1);
   const partnerOf = (key: string, account: number) => `${key}-${Math.ceil(account / 2)}`;
   const slugs = [...new Set(keys.flatMap((key) => numbers.map((account) => partnerOf(key, account))))];
@@ -180,14 +187,13 @@ async function prepare(context: Context, { keys, accounts }: Setup): Promise<voi
 type Row = Record<string, string | null>;
 
 /** What the pipeline has written of a source, as text, in its order. */
-async function readBatches(db: Database, source: string): Promise<Row[][]> {
-  const batches: Row[][] = [];
+async function* readBatches(db: Database, source: string): AsyncGenerator<Row[]> {
   for (let last = "0"; ; ) {
     const rows = await db.execute<Row>(sql`
       select id::text as last_id, ${sql.raw(COLUMNS.map(([name]) => `${name}::text`).join(", "))} from evidence
       where source = ${source} and id > ${last}::bigint order by id limit ${PAGE}`);
-    if (rows.length === 0) return batches;
-    batches.push([...rows]);
+    if (rows.length === 0) return;
+    yield [...rows];
     last = rows.at(-1)?.["last_id"] ?? last;
   }
 }

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { SourceError } from "../errors.ts";
 import { quote } from "./answers.ts";
 import type { EvidenceFact } from "./connector.ts";
+import { instantOfLocalTime } from "./local-time.ts";
 
 const MAX_QUANTITY = 1e11;
 /** Of jsonb as Postgres stores it: a header of 8 bytes, and 8 for each pair besides its characters. */
@@ -52,9 +53,8 @@ export function toFact(raw: EvidenceFact): EvidenceFact {
   if (identity !== undefined && !isKey(identity.key)) {
     throw refuse(`a ${identity.namespace} of 1 to 512 undamaged characters was expected`);
   }
-  const title = Array.from(clean(raw.title ?? "").trim())
-    .slice(0, 300)
-    .join("");
+  const words = clean(raw.title ?? "").trim();
+  const title = words.length <= 300 ? words : Array.from(words).slice(0, 300).join("");
   const link = clean(raw.link ?? "").trim();
   return {
     externalId: of,
@@ -71,6 +71,8 @@ export function toFact(raw: EvidenceFact): EvidenceFact {
 
 /** Without what Postgres refuses: NUL is dropped, a lone surrogate becomes U+FFFD. */
 export function clean(text: string): string {
+  // Nearly every text is clean, and to see that takes a tenth of the time.
+  if (text.isWellFormed() && !text.includes("\0")) return text;
   return text.replaceAll("\0", "").replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
@@ -103,11 +105,9 @@ export function readInstant(
     if (match[1] !== undefined)
       return new Date(Temporal.Instant.from(text.replace(" Z", "Z")).epochMilliseconds);
     // A date has its own rule: where midnight is skipped, its first moment is 01:00.
-    const local =
-      text.length === 10
-        ? Temporal.PlainDate.from(text).toZonedDateTime(timeZone)
-        : Temporal.PlainDateTime.from(text).toZonedDateTime(timeZone);
-    return new Date(local.epochMilliseconds);
+    return text.length === 10
+      ? new Date(Temporal.PlainDate.from(text).toZonedDateTime(timeZone).epochMilliseconds)
+      : instantOfLocalTime(text, timeZone);
   } catch {
     throw new SourceError(
       "data",
