@@ -27,7 +27,7 @@ const PAGE = 1000;
  * Each account has as many mailings in either product, and each partner two accounts.
  */
 const SIZES = {
-  full: { sources: 2, accounts: 5, mailings: 10_000 },
+  full: { sources: 10, accounts: 5, mailings: 10_000 },
   small: { sources: 1, accounts: 4, mailings: 1000 },
 };
 
@@ -104,7 +104,7 @@ interface Worker {
 
 async function openWorker(url: string, sources: string): Promise<Worker> {
   const child = fork(fileURLToPath(new URL("collect-worker.ts", import.meta.url)), [url, sources], {
-    execArgv: ["--import", "tsx", ...(process.env["PROF"] ? ["--cpu-prof", "--cpu-prof-dir=/tmp/prof"] : [])],
+    execArgv: ["--import", "tsx", "--max-semi-space-size=4", "--max-old-space-size=256"],
   });
   await reportOf(child);
   const order = (what: Order) => child.send(what);

@@ -5,6 +5,10 @@ import { createServer } from "node:http";
 const [accounts = 0, mailings = 0, pageLimit = 0, startAtMs = 0] = process.argv.slice(2).map(Number);
 const JWT = "header.claims.signature";
 
+/** The mailings since an instant that an incremental pull asks for: as few as have come since. */
+const NOTHING = Buffer.from(JSON.stringify({ start: 0, limit: pageLimit, count: 0, total: 0, data: [] }));
+const newestAtMs = startAtMs + 300 * 86_400_000;
+
 /** An account's listing of one product: /v4/publisher/emailings and /v4/ms/emailings answer with the same shape. */
 const pages = new Map<string, Buffer>();
 const SPAN_MS = 300 * 86_400_000;
@@ -47,6 +51,11 @@ const server = createServer((request, response) => {
   const product = /^\/v4\/(publisher|ms)\/emailings$/.exec(url.pathname)?.[1];
   if (url.pathname === "/v4/consumption") {
     json('{"emails":"0"}');
+    return;
+  }
+  const fromMs = Date.parse(`${(url.searchParams.get("fromdate") ?? "").replace(" ", "T")}Z`);
+  if (fromMs >= newestAtMs - 5 * 86_400_000) {
+    json(NOTHING);
     return;
   }
   const page = pages.get(`${account}/${product ?? ""}/${url.searchParams.get("start") ?? ""}`);
