@@ -117,6 +117,8 @@ export const connections = pgTable(
     leaseUntil: instant("lease_until"),
     /** An administrator approved the loss that held the last listing: the next listing may take it. */
     lossApproved: boolean("loss_approved").notNull().default(false),
+    /** By which the source can say that nothing has changed since the last complete listing; null from its next page on. */
+    validators: jsonb("validators"),
   },
   (t) => [
     primaryKey({ name: "connections_pkey", columns: [t.id] }),
@@ -125,6 +127,41 @@ export const connections = pgTable(
     foreignKey({ name: "connections_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
     check("connections_state_check", sql`${t.state} in ('new', 'complete', 'partial', 'held', 'failed')`),
   ],
+);
+
+/** What the workers share about how often a host may be asked under one credential (src/requests/budgets.ts). */
+export const requestBudgets = pgTable(
+  "request_budgets",
+  {
+    /** A keyed hash of host and credential. */
+    key: text("key").notNull(),
+    /** When the latest requests began, in milliseconds since 1970, oldest first. */
+    taken: bigint("taken", { mode: "number" }).array().notNull().default(sql`'{}'`),
+    /** Requests under way: an id each, and until when it counts where nobody says that it ended. */
+    leases: jsonb("leases").$type<Record<string, number>>().notNull().default({}),
+    /** The host asked everybody to wait until then. */
+    blockedUntil: instant("blocked_until"),
+    usedAt: instant("used_at").notNull(),
+  },
+  (t) => [primaryKey({ name: "request_budgets_pkey", columns: [t.key] })],
+);
+
+/** Credentials made from a connection's secret (a JWT, an access token), shared by all workers until they expire. */
+export const derivedCredentials = pgTable(
+  "derived_credentials",
+  {
+    /** The connection: source/key. */
+    owner: text("owner").notNull(),
+    /** A keyed hash of the secret it was made from: with another secret it is worth nothing. */
+    madeFrom: text("made_from").notNull(),
+    /** Sealed as a secret is: the value and what the next one is made with. null: being made for the first time. */
+    sealed: text("sealed"),
+    expiresAt: instant("expires_at"),
+    /** Who makes a new one now. Taken over once it has passed. */
+    makerToken: uuid("maker_token"),
+    makerUntil: instant("maker_until"),
+  },
+  (t) => [primaryKey({ name: "derived_credentials_pkey", columns: [t.owner] })],
 );
 
 /** Executions of sync, rescore and reconcile: who asked, what they saw, what changed, how they ended. */
