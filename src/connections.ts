@@ -133,7 +133,7 @@ async function put(
   // Another use changes what the connection's evidence says: the next pull begins anew and supersedes it.
   await tx.execute(sql`
     update connections set partner_id = ${row.partnerId}::bigint, attributes = ${attributes}::jsonb, active = true,
-      secret = ${sameSecret ? known.secret : sealed}, retry_at = null,
+      secret = ${sameSecret ? known.secret : sealed}, retry_at = null, validators = null,
       cursor = case when ${known.use === row.use} then cursor end,
       -- A pull under way would write its own cursor over that: it loses its lease, and begins anew.
       lease_token = case when ${known.use === row.use} then lease_token end,

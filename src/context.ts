@@ -6,7 +6,6 @@ import { type Database, openDatabase } from "../db/client.ts";
 import { openEmbedded } from "../db/embedded.ts";
 import { migrate } from "../db/migrate.ts";
 import type { Config } from "./config.ts";
-import { type CredentialCache, openCredentialCache } from "./connectors/credentials.ts";
 import { type Fetcher, openFetcher } from "./connectors/fetcher.ts";
 import {
   closeQueueBackend,
@@ -17,6 +16,7 @@ import {
   queueNames,
 } from "./jobs.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "./programme/versions.ts";
+import { type Credentials, openCredentials } from "./requests/credentials.ts";
 import { readOrMakeSecretKey, type SecretBox, secretBox } from "./secrets.ts";
 import { registerSources, type SourcesFile } from "./sources.ts";
 import { openStandings, type ReadableStandings, redisForReading } from "./standings/reading.ts";
@@ -37,7 +37,7 @@ export interface Context {
   cache: StandingsCache | undefined;
   secrets: SecretBox;
   fetcher: Fetcher;
-  credentials: CredentialCache;
+  credentials: Credentials;
   now: () => Date;
   /** Ends everything that was opened, in reverse. */
   close(): Promise<void>;
@@ -90,6 +90,8 @@ export async function openContext(config: Config, sources: SourcesFile, log: Log
 
     const fetcher = openFetcher({ allowPrivate: sources.allowPrivate, userAgent: "standings/0.1" });
     opened.push(() => fetcher.close());
+    const secrets = secretBox(config.secretKey ?? (await readOrMakeSecretKey(config.home)));
+    const now = () => new Date();
     return {
       config,
       log,
@@ -101,10 +103,10 @@ export async function openContext(config: Config, sources: SourcesFile, log: Log
       sources,
       standings: openStandings({ db, redis: reader, prefix: config.prefix, logger: log }),
       cache: writer === undefined ? undefined : redisStandings(writer, config.prefix),
-      secrets: secretBox(config.secretKey ?? (await readOrMakeSecretKey(config.home))),
+      secrets,
       fetcher,
-      credentials: openCredentialCache(),
-      now: () => new Date(),
+      credentials: openCredentials({ db, secrets, now }),
+      now,
       close,
     };
   } catch (error) {

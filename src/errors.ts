@@ -12,6 +12,8 @@ interface SourceErrorDetails {
   status?: number | undefined;
   /** How long the source asked us to wait, in milliseconds. */
   retryAfterMs?: number | undefined;
+  /** It was our own budget that would not let us ask: nothing has failed. */
+  ownBudget?: true | undefined;
   cause?: unknown;
 }
 
@@ -21,12 +23,14 @@ export class SourceError extends Error {
   readonly class: SourceErrorClass;
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly ownBudget: boolean;
 
   constructor(errorClass: SourceErrorClass, message: string, details: SourceErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.class = errorClass;
     this.status = details.status;
     this.retryAfterMs = details.retryAfterMs;
+    this.ownBudget = details.ownBudget ?? false;
   }
 }
 

@@ -9,6 +9,7 @@ import { connectors } from "./connectors/catalogue.ts";
 import type { Connector } from "./connectors/connector.ts";
 import { duration } from "./durations.ts";
 import { UsageError } from "./errors.ts";
+import type { Budget } from "./requests/budgets.ts";
 import { type DocumentProblem, parseYaml } from "./yaml.ts";
 
 export interface Source {
@@ -23,6 +24,8 @@ export interface Source {
   concurrency: number;
   /** At most so many pulls may begin in so many milliseconds. */
   limit: { max: number; perMs: number } | undefined;
+  /** How often one of its hosts may be asked under one credential, by all workers together. */
+  budget: Budget | undefined;
 }
 
 export interface SourcesFile {
@@ -39,6 +42,13 @@ const sourceSchema = z.strictObject({
   "fresh-within": duration.optional(),
   concurrency: z.int("expected a whole number from 1 to 50").min(1).max(50).default(4),
   limit: z.strictObject({ pulls: z.int().min(1), per: duration }).optional(),
+  budget: z
+    .strictObject({
+      requests: z.int().min(1).max(1_000_000),
+      per: duration,
+      "at-once": z.int().min(1).max(100).optional(),
+    })
+    .optional(),
   settings: z.record(z.string(), z.unknown()).default({}),
 });
 
@@ -98,6 +108,14 @@ export function parseSources(text: string, file: string): SourcesFile {
       freshWithinMs: source["fresh-within"] ?? 3 * source.every,
       concurrency: source.concurrency,
       limit: source.limit === undefined ? undefined : { max: source.limit.pulls, perMs: source.limit.per },
+      budget:
+        source.budget === undefined
+          ? undefined
+          : {
+              requests: source.budget.requests,
+              perMs: source.budget.per,
+              atOnce: source.budget["at-once"],
+            },
     });
   }
   if (problems.length > 0) refuse(problems);
@@ -129,7 +147,7 @@ export async function registerSources(db: Database, sources: Source[]): Promise<
           on conflict (key) do update set connector = excluded.connector, settings_digest = excluded.settings_digest
             where (sources.connector, sources.settings_digest) is distinct from (excluded.connector, excluded.settings_digest)
           returning key)
-        update connections set cursor = null, cursor_run = null, lease_token = null, lease_until = null
+        update connections set cursor = null, cursor_run = null, validators = null, lease_token = null, lease_until = null
         where source in (select key from put) and exists (select from known)`);
       if (!source.connector.perAccount) {
         await tx.execute(sql`

@@ -23,20 +23,30 @@ export const collect: Handler<"collect"> = async ({ runId, connectionId }, work)
   });
 
   using _ = heartbeat(work, lease);
-  const { listing, pages } = openPull(work, collection);
+  const { listing, pages, validators } = openPull(work, collection);
+  let unchanged = false;
   const counts = { seen: 0, added: 0, changed: 0, absent: 0 };
   for await (const page of pages) {
     work.signal.throwIfAborted();
-    const outcome = await recordPage(db, lease, page, { listing, now: now() });
+    unchanged = page.unchanged === true;
+    const outcome = await recordPage(db, lease, page, { listing: listing && !unchanged, now: now() });
     counts.seen += outcome.seen;
     counts.added += outcome.added;
     counts.changed += outcome.changed;
     if (outcome.added + outcome.changed > 0) await work.queues.nudge("score", {});
   }
-  const settlement = listing ? await concludeListing(work, lease, counts) : { state: "complete" as const };
-  await settleCollection(db, lease, settlement, now());
+  // An unchanged source has named nothing, and nothing is absent for that.
+  const isListed = listing && !unchanged;
+  const settlement = isListed ? await concludeListing(work, lease, counts) : { state: "complete" as const };
+  const isComplete = settlement.state === "complete";
+  await settleCollection(
+    db,
+    lease,
+    isComplete ? { ...settlement, validators: validators() } : settlement,
+    now(),
+  );
   await nudgeReconciles(work);
-  return { connection: collection.key, ended: settlement.state, ...counts };
+  return { connection: collection.key, ended: settlement.state, ...(unchanged && { unchanged }), ...counts };
 };
 
 /** Extends the lease until it is disposed of. */

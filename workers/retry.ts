@@ -1,7 +1,7 @@
 // What to do about a failed attempt. Retry lives here and only here.
 //
-// A source's own wish (Retry-After) goes first: a short one delays the job, a long one ends it and leaves the connection
-// alone until then. What cannot get better by itself (a refused credential, wrong settings) is not retried. Everything else
+// Our own budget is no failure: the job comes back when there is room. A source's own wish (Retry-After) goes first: a short
+// one delays the job, a long one ends it and leaves the connection alone until then. What cannot get better by itself (a refused credential, wrong settings) is not retried. Everything else
 // is tried again with a delay that doubles, spread by half so that a hundred connections do not come back at once; never
 // under a second, because BullMQ on Postgres runs finished jobs twice when delays are shorter than its lock rounds.
 import { SourceError } from "../src/errors.ts";
@@ -41,6 +41,10 @@ interface Attempt {
 export function decideRetry(error: unknown, failed: Attempt): RetryDecision {
   const { attempt, attempts, started, random, backoff } = failed;
   if (error instanceof SourceError) {
+    // Spread, or all that wait for one budget would come back at once. The run stays open and goes on where it is.
+    if (error.ownBudget) {
+      return { action: "wait", delayMs: Math.ceil((error.retryAfterMs ?? 1000) * (1 + random / 2)) };
+    }
     if (error.retryAfterMs !== undefined && (error.class === "quota" || error.class === "transient")) {
       const delayMs = Math.ceil(Math.max(1000, error.retryAfterMs));
       if (delayMs > LONGEST_WAIT_MS) return { action: "put-off", delayMs };

@@ -10,6 +10,9 @@ export interface FetchResponse {
   text: string;
 }
 
+/** What a body must be. */
+export type Expectation = "json" | "csv" | "xml" | "calendar" | "html" | "text";
+
 /** No source makes us wait longer before we ask it again. */
 const MAX_WAIT_MS = 24 * 3_600_000;
 
@@ -21,26 +24,48 @@ export function describe(method: string, url: URL): string {
 /**
  * The error an answer is, or undefined where it is what was asked for. A page (HTML, XML) where data was expected is
  * `transient` under every status but the telling ones: a maintenance page or a balancer's excuse also comes as 200, it
- * goes away by itself, and it must never be read as "no rows".
+ * goes away by itself, and it must never be read as "no rows". `waitMs`: how long the answer asks us to wait.
  */
 export function refusal(
   answer: FetchResponse,
-  expect: "json" | "csv" | "text",
+  expect: Expectation,
   where: string,
+  waitMs = retryAfterMs(answer.headers),
 ): SourceError | undefined {
   const { status } = answer;
-  const details = { status, retryAfterMs: retryAfterMs(answer.headers) };
-  if (status >= 200 && status < 300) {
-    if (expect === "text" || !isMarkup(answer.text)) return undefined;
-    return new SourceError(
-      "transient",
-      `${where} answered with a web page where ${expect.toUpperCase()} was expected`,
-      {
-        ...details,
-      },
-    );
+  const details = { status, retryAfterMs: waitMs };
+  if (status < 200 || status >= 300) {
+    return new SourceError(classOf(status), `${where} answered ${status}`, details);
   }
-  return new SourceError(classOf(status), `${where} answered ${status}`, details);
+  if (isExpected[expect](answer.text)) return undefined;
+  const came = isPage(answer.text) ? "a web page" : "something else";
+  const said = `${where} answered with ${came} where ${NAMES[expect]} was expected`;
+  return new SourceError("transient", said, details);
+}
+
+const NAMES: Record<Expectation, string> = {
+  json: "JSON",
+  csv: "CSV",
+  xml: "XML",
+  calendar: "a calendar",
+  html: "a web page",
+  text: "text",
+};
+
+const isExpected: Record<Expectation, (text: string) => boolean> = {
+  json: (text) => !isMarkup(text),
+  csv: (text) => !isMarkup(text),
+  xml: (text) => isMarkup(text) && !isPage(text),
+  calendar: (text) => /^\s*BEGIN:VCALENDAR/i.test(text),
+  // A page may begin with anything; one with nothing in it is none.
+  html: (text) => text.trim() !== "",
+  text: () => true,
+};
+
+/** HTML, or XML for browsers; what stands before its first element is passed over. */
+function isPage(text: string): boolean {
+  const begin = text.slice(0, 5000).replace(/^(\s|<\?[^>]*>|<!--[\s\S]*?-->)*/, "");
+  return /^<(!doctype\s+html|html|head|body)\b/i.test(begin);
 }
 
 function classOf(status: number): SourceErrorClass {
@@ -57,7 +82,7 @@ export function isMarkup(text: string): boolean {
 }
 
 /** Retry-After in milliseconds, whole, 0 to 24 hours; seconds or an HTTP date (RFC 9110, 10.2.3), measured by the source's clock. */
-function retryAfterMs(headers: Record<string, string>): number | undefined {
+export function retryAfterMs(headers: Record<string, string>): number | undefined {
   const value = headers["retry-after"]?.trim();
   if (value === undefined || value === "") return undefined;
   const sourceNow = Date.parse(headers["date"] ?? "");

@@ -1,15 +1,30 @@
 // The bytes of an answer: bounded before and after inflation, whole, decoded.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw } from "node:zlib";
+import { Decompress } from "fzstd";
 import { SourceError } from "../errors.ts";
+import { judgeZstd } from "./zstd.ts";
+
+/** What `accept-encoding` says. */
+export const ENCODINGS = "gzip, deflate, br, zstd";
+
+/** More than one is legal and rare; each costs as much as a body may. */
+const MOST_ENCODINGS = 3;
+
+type Inflate = (bytes: Buffer, limit: { maxOutputLength: number }) => Promise<Buffer>;
 
 const inflators = {
-  gzip: promisify(gunzip),
-  br: promisify(brotliDecompress),
-  deflate: promisify(inflate),
+  gzip: promisify(gunzip) as Inflate,
+  br: promisify(brotliDecompress) as Inflate,
+  deflate: promisify(inflate) as Inflate,
   /** What some servers call deflate: without the zlib header of RFC 1950. */
-  bareDeflate: promisify(inflateRaw),
+  bareDeflate: promisify(inflateRaw) as Inflate,
+  zstd: inflateZstd,
 };
+
+/** Not a SourceError yet: only the caller knows where. */
+class TooLargeError extends Error {}
 
 /**
  * Reads a body to its end. Throws a SourceError: `data` when it is larger than `maxBytes`, before or after inflation;
@@ -36,7 +51,9 @@ export async function readBody(
   let bytes: Buffer = Buffer.concat(chunks);
   for (const encoding of encodings(headers["content-encoding"], where)) {
     bytes = await inflateBytes(bytes, encoding, maxBytes).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge();
+      const isTooLarge =
+        error instanceof TooLargeError || (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+      if (isTooLarge) throw tooLarge();
       throw new SourceError("transient", `${where} answered with a broken or incomplete ${encoding} body`);
     });
   }
@@ -44,22 +61,43 @@ export async function readBody(
   return new TextDecoder().decode(bytes);
 }
 
-type Encoding = "gzip" | "br" | "deflate";
+type Encoding = "gzip" | "br" | "deflate" | "zstd";
 
 /** In the order in which they have to be undone. */
 function encodings(header: string | undefined, where: string): Encoding[] {
   const names = (header ?? "").split(",").map((name) => name.trim().toLowerCase().replace(/^x-/, ""));
-  return names
-    .filter((name) => name !== "" && name !== "identity")
-    .reverse()
-    .map((name) => {
-      if (name === "gzip" || name === "br" || name === "deflate") return name;
-      throw new SourceError("data", `${where} answered in an encoding nobody asked for`);
-    });
+  const real = names.filter((name) => name !== "" && name !== "identity");
+  if (real.length > MOST_ENCODINGS) {
+    throw new SourceError("data", `${where} answered in ${real.length} encodings, one over the other`);
+  }
+  return real.reverse().map((name) => {
+    if (name === "gzip" || name === "br" || name === "deflate" || name === "zstd") return name;
+    throw new SourceError("data", `${where} answered in an encoding nobody asked for`);
+  });
 }
 
 async function inflateBytes(bytes: Buffer, encoding: Encoding, maxOutputLength: number): Promise<Buffer> {
   if (bytes.length === 0) return bytes;
   const isBare = encoding === "deflate" && ((bytes[0] ?? 0) & 0x0f) !== 8;
   return inflators[isBare ? "bareDeflate" : encoding](bytes, { maxOutputLength });
+}
+
+/** In JavaScript, because Node has it from 22.15 on only; piece by piece, so that others have their turn in between. */
+async function inflateZstd(bytes: Buffer, { maxOutputLength }: { maxOutputLength: number }): Promise<Buffer> {
+  const verdict = judgeZstd(bytes, maxOutputLength);
+  if (verdict === "too-large") throw new TooLargeError();
+  if (verdict === "broken") throw new Error("no whole zstd frames");
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  const decompress = new Decompress((piece) => {
+    size += piece.length;
+    if (size > maxOutputLength) throw new TooLargeError();
+    pieces.push(piece);
+  });
+  const step = 2 ** 14;
+  for (let start = 0; start < bytes.length; start += step) {
+    decompress.push(bytes.subarray(start, start + step), start + step >= bytes.length);
+    await nextTurn();
+  }
+  return Buffer.concat(pieces);
 }

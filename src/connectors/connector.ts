@@ -79,14 +79,23 @@ export interface PullInput<Settings> {
    * people whom rules count (`distinct`) and nobody needs to know.
    */
   pseudonym(text: string): string;
-  /** A credential derived from the secret (a JWT), kept until it expires; `renew` throws the kept one away first. */
-  credential(create: () => Promise<Credential>, options?: { renew: boolean }): Promise<string>;
+  /**
+   * A credential derived from the secret (a JWT), shared by all workers and kept until it expires. `renew`: the one this pull
+   * was given was refused; what another worker has made meanwhile is taken before a new one is asked for. `create` is handed
+   * what the last credential said the next is made with.
+   */
+  credential(
+    create: (refresh?: string) => Promise<Credential>,
+    options?: { renew: boolean },
+  ): Promise<string>;
   signal: AbortSignal;
 }
 
 export interface Credential {
   value: string;
   expiresAt: Date;
+  /** What the next one is made with, where the system gives a new one each time (a rotating refresh token). */
+  refresh?: string | undefined;
 }
 
 export interface Connector<Settings = unknown> {

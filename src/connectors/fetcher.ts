@@ -2,9 +2,12 @@
 // It never retries and never waits: retry lives in the runtime of the jobs, and undici's own cuts Retry-After to 30 s.
 import { Agent, buildConnector, request } from "undici";
 import { SourceError } from "../errors.ts";
-import { describe, type FetchResponse, refusal } from "./answers.ts";
-import { readBody } from "./body.ts";
-import { parseUrl, portOf, toGuard } from "./guard.ts";
+import { describe, type Expectation, type FetchResponse, refusal, retryAfterMs } from "./answers.ts";
+import { ENCODINGS, readBody } from "./body.ts";
+import type { Gate } from "./gate.ts";
+import { parseUrl, portOf, type Resolve, toGuard } from "./guard.ts";
+import { isRedirect, toRedirected } from "./redirects.ts";
+import { toConditions, toValidators, type ValidatorMemory } from "./validators.ts";
 
 export interface FetchRequest {
   /** http or https, without a user or password in it. */
@@ -15,7 +18,14 @@ export interface FetchRequest {
   /** Never sent to another origin than the URL's. */
   body?: string | undefined;
   /** What the body must be: HTML where data was expected is an error, never zero rows. */
-  expect: "json" | "csv" | "text";
+  expect: Expectation;
+  /**
+   * Only if it has changed since the last complete listing: then the answer may be a 304, without a body. For a GET of the one
+   * document a whole pull consists of; a pull that asks for anything else is asked anew the next time.
+   */
+  conditional?: true | undefined;
+  /** How long an answer that was refused asks us to wait, in milliseconds, where Retry-After does not say it. */
+  waitMs?: ((response: FetchResponse) => number | undefined) | undefined;
 }
 
 /**
@@ -49,21 +59,44 @@ const LIMITS: FetchLimits = {
   redirects: 5,
 };
 
+/** What one pull, or check, brings along. */
+export interface FetchParts {
+  /** Who may ask when; without one, nobody keeps count. */
+  gate?: Gate | undefined;
+  /** For conditional requests; without one, there are none. */
+  validators?: ValidatorMemory | undefined;
+  /** Masked where a URL's path, and so a message, holds it. */
+  secret?: string | undefined;
+}
+
 export interface Fetcher {
   /** A fetch that stops with the signal. */
-  fetchFor(signal: AbortSignal): Fetch;
+  fetchFor(signal: AbortSignal, parts?: FetchParts): Fetch;
   /** Breaks off what still runs. */
   close(): Promise<void>;
 }
 
-/** Opens the client. `allowPrivate`: hosts, host:port pairs or CIDR ranges that may be called although they are private. */
+const ACCEPTED: Record<Expectation, string> = {
+  json: "application/json",
+  csv: "text/csv, */*;q=0.5",
+  xml: "application/xml, application/rss+xml, application/atom+xml, */*;q=0.5",
+  calendar: "text/calendar, */*;q=0.5",
+  html: "text/html, application/xhtml+xml, */*;q=0.5",
+  text: "*/*",
+};
+
+/**
+ * Opens the client. `allowPrivate`: hosts, host:port pairs or CIDR ranges that may be called although they are private.
+ * `resolve`: who knows what names stand for, the system's resolver where none is given.
+ */
 export function openFetcher(options: {
   allowPrivate: string[];
   userAgent: string;
   limits?: Partial<FetchLimits>;
+  resolve?: Resolve;
 }): Fetcher {
   const limits = { ...LIMITS, ...options.limits };
-  const guard = toGuard(options.allowPrivate);
+  const guard = toGuard(options.allowPrivate, options.resolve);
   const agent = new Agent({
     // A connector for each connection, because only here the port is known to the lookup.
     connect: (target, callback) => {
@@ -73,6 +106,7 @@ export function openFetcher(options: {
     bodyTimeout: limits.bodyMs,
   });
 
+  /** One request and its whole answer. Throws what undici throws, or the SourceError of a body. */
   async function send(
     hop: FetchRequest,
     url: URL,
@@ -82,8 +116,8 @@ export function openFetcher(options: {
     const response = await request(url, {
       method: hop.method ?? "GET",
       headers: {
-        accept: hop.expect === "json" ? "application/json" : "*/*",
-        "accept-encoding": "gzip, deflate, br",
+        accept: ACCEPTED[hop.expect],
+        "accept-encoding": ENCODINGS,
         "user-agent": options.userAgent,
         ...hop.headers,
       },
@@ -101,32 +135,48 @@ export function openFetcher(options: {
   }
 
   return {
-    fetchFor: (signal) => async (asked) => {
-      const deadline = AbortSignal.timeout(limits.wholeMs);
-      const stop = AbortSignal.any([signal, deadline]);
-      let hop: FetchRequest = asked;
-      for (let hops = 0; ; hops++) {
-        const url = toUrl(hop.url);
-        guard.check(url);
-        const where = describe(hop.method ?? "GET", url);
-        const answer = await send(hop, url, where, stop).catch((error: unknown) => {
-          signal.throwIfAborted();
-          if (deadline.aborted)
-            throw new SourceError("transient", `${where} took longer than ${limits.wholeMs / 1000} s`);
-          throw error instanceof SourceError ? error : broken(error, where);
-        });
-        if (asked.accept?.(answer) === true) return answer;
-        if (![301, 302, 303, 307, 308].includes(answer.status)) {
-          const error = refusal(answer, asked.expect, where);
-          if (error === undefined) return answer;
-          throw error;
+    fetchFor:
+      (signal, parts = {}) =>
+      async (asked) => {
+        const deadline = AbortSignal.timeout(limits.wholeMs);
+        const stop = AbortSignal.any([signal, deadline]);
+        let hop: FetchRequest = asked;
+        for (let hops = 0; ; hops++) {
+          const url = toUrl(hop.url);
+          guard.check(url);
+          const where = masked(describe(hop.method ?? "GET", url), parts.secret);
+          const known = isConditional(hop) ? parts.validators?.read(url.href) : undefined;
+          const sent =
+            known === undefined ? hop : { ...hop, headers: { ...hop.headers, ...toConditions(known) } };
+          const leave = await parts.gate?.enter(url.host, signal);
+          let waitMs: number | undefined;
+          const answer = await send(sent, url, where, stop)
+            .then((came) => {
+              if (came.status >= 400) waitMs = hop.waitMs?.(came) ?? retryAfterMs(came.headers);
+              return came;
+            })
+            .catch((error: unknown) => {
+              signal.throwIfAborted();
+              if (deadline.aborted)
+                throw new SourceError("transient", `${where} took longer than ${limits.wholeMs / 1000} s`);
+              throw error instanceof SourceError ? error : broken(error, where);
+            })
+            .finally(() => leave?.(waitMs));
+          if (known !== undefined && answer.status === 304) return answer;
+          if (!isRedirect(answer.status))
+            parts.validators?.note(url.href, isConditional(hop) ? toValidators(answer.headers) : undefined);
+          if (asked.accept?.(answer) === true) return answer;
+          if (!isRedirect(answer.status)) {
+            const error = refusal(answer, asked.expect, where, waitMs);
+            if (error === undefined) return answer;
+            throw error;
+          }
+          if (hops === limits.redirects) {
+            throw new SourceError("config", `${where} was redirected more than ${limits.redirects} times`);
+          }
+          hop = toRedirected(hop, url, answer, where);
         }
-        if (hops === limits.redirects) {
-          throw new SourceError("config", `${where} was redirected more than ${limits.redirects} times`);
-        }
-        hop = follow(hop, url, answer, where);
-      }
-    },
+      },
     close: () => agent.destroy(),
   };
 }
@@ -138,22 +188,14 @@ function toUrl(text: string): URL {
   return url;
 }
 
-/** The request a redirect asks for. Throws a SourceError (config) where following it would be unsafe. */
-function follow(hop: FetchRequest, from: URL, answer: FetchResponse, where: string): FetchRequest {
-  const location = answer.headers["location"];
-  const to = location === undefined ? undefined : parseUrl(location, from);
-  const refuse = (why: string) =>
-    new SourceError("config", `${where} redirects ${why}`, { status: answer.status });
-  if (to === undefined) throw refuse("to nowhere");
-  if (from.protocol === "https:" && to.protocol === "http:") throw refuse("from https to http");
-  const keepsBody = answer.status === 307 || answer.status === 308 || hop.method !== "POST";
-  const next: FetchRequest = keepsBody
-    ? { ...hop, url: to.href }
-    : { url: to.href, headers: hop.headers, expect: hop.expect };
-  if (to.origin === from.origin) return next;
-  if (next.body !== undefined) throw refuse(`a body to ${to.host}; set that address as the source's url`);
-  const accept = hop.headers?.["accept"];
-  return { ...next, headers: accept === undefined ? {} : { accept } };
+function isConditional({ conditional, method }: FetchRequest): boolean {
+  return conditional === true && method !== "POST";
+}
+
+/** Some addresses are secrets themselves. One of a few characters would mask words. */
+function masked(where: string, secret: string | undefined): string {
+  if (secret === undefined || secret.length < 6) return where;
+  return where.replaceAll(encodeURIComponent(secret), "***").replaceAll(secret, "***");
 }
 
 function joinHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
@@ -173,6 +215,10 @@ const FAILURES: Record<string, string> = {
   UND_ERR_HEADERS_TIMEOUT: "no answer in time",
   UND_ERR_BODY_TIMEOUT: "the answer stopped half-way",
   UND_ERR_SOCKET: "the connection broke off",
+  ECONNRESET: "the connection broke off",
+  EHOSTUNREACH: "the host is out of reach",
+  ENETUNREACH: "the host is out of reach",
+  UND_ERR_HEADERS_OVERFLOW: "the headers of the answer are too large",
 };
 
 /** undici's errors are no cause to keep: a parser error carries the raw answer, which may echo a credential. */

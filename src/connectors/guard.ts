@@ -1,6 +1,6 @@
 // Which addresses may be called. A source's URL comes from people and from other systems (redirects, paging links), so it
 // must not reach into the network this process stands in: loopback, private ranges, a cloud's metadata service.
-import { lookup as resolve } from "node:dns";
+import { type LookupAddress, type LookupAllOptions, lookup as lookUp } from "node:dns";
 import type { LookupFunction } from "node:net";
 import ipaddr, { type IPv4, type IPv6 } from "ipaddr.js";
 import { SourceError, UsageError } from "../errors.ts";
@@ -21,11 +21,19 @@ interface Exception {
   port?: number | undefined;
 }
 
+/** As node:dns.lookup with `all`. */
+export type Resolve = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
 /**
  * A guard that refuses every address outside the public unicast ranges, except `allowPrivate`: hosts ("intranet"),
  * host:port pairs ("127.0.0.1:8080", "[::1]:8080") or CIDR ranges ("10.0.0.0/8"). Throws a UsageError for anything else.
+ * `resolve`: who knows what names stand for, the system's resolver where none is given.
  */
-export function toGuard(allowPrivate: string[]): Guard {
+export function toGuard(allowPrivate: string[], resolve: Resolve = lookUp): Guard {
   const exceptions = allowPrivate.map(toException);
   const isAllowed = (host: string, port: number, address?: string): boolean => {
     const parsed = address === undefined ? undefined : ipaddr.process(address);
@@ -49,7 +57,7 @@ export function toGuard(allowPrivate: string[]): Guard {
       }
       // The WHATWG parser has already turned 2130706433, 0x7f.1 and 127.1 into 127.0.0.1.
       const host = url.hostname.replace(/^\[|\]$/g, "");
-      if (ipaddr.isValid(host) && !isAllowed(host, portOf(url), host)) throw refused(url.host);
+      if (ipaddr.isValid(host) && !isAllowed(host, portOf(url), host)) throw refused(url.host, [host]);
     },
     lookup: (port) => (hostname, options, callback) => {
       resolve(hostname, { ...options, all: true }, (error, addresses) => {
@@ -57,7 +65,7 @@ export function toGuard(allowPrivate: string[]): Guard {
           isAllowed(hostname, port, address),
         );
         const [first] = allowed;
-        if (first === undefined) callback(error ?? refused(hostname), "");
+        if (first === undefined) callback(error ?? refused(hostname, addressesOf(addresses)), "");
         else if (options.all === true) callback(null, allowed);
         else callback(null, first.address, first.family);
       });
@@ -101,9 +109,31 @@ export function portOf(url: { protocol: string; port: string }): number {
   return url.port === "" || url.port === "0" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
 }
 
-function refused(host: string): SourceError {
+function addressesOf(found: LookupAddress[]): string[] {
+  return found.map(({ address }) => address);
+}
+
+/** In a person's words, why an address is nobody's public host: ipaddr.js's name of its range. */
+const RANGES: Record<string, string> = {
+  unspecified: "this host itself",
+  loopback: "loopback",
+  private: "a private network",
+  linkLocal: "link-local, where clouds keep their metadata",
+  carrierGradeNat: "a provider's inner network",
+  uniqueLocal: "a private network",
+  deprecatedSiteLocal: "a private network",
+  multicast: "multicast",
+  broadcast: "broadcast",
+  rfc6052: "IPv4 behind NAT64",
+  rfc6145: "IPv4 behind a translator",
+  "6to4": "IPv4 behind 6to4",
+  teredo: "IPv4 behind Teredo",
+};
+
+function refused(host: string, addresses: string[]): SourceError {
+  const ranges = addresses.map((address) => RANGES[ipaddr.process(address).range()] ?? "a reserved range");
   return new SourceError(
     "config",
-    `${host} is not a public address; add it to allow-private in sources.yaml if it is meant`,
+    `${host} is not a public address (${[...new Set(ranges)].join(", ")}); add it to allow-private in sources.yaml if it is meant`,
   );
 }

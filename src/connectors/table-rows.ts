@@ -7,7 +7,7 @@ import { z } from "zod";
 import { SourceError } from "../errors.ts";
 import { type FetchResponse, quote, readJson } from "./answers.ts";
 import type { PullInput } from "./connector.ts";
-import { parseUrl } from "./guard.ts";
+import { toNextUrl } from "./redirects.ts";
 
 export interface TableLocation {
   url?: string | undefined;
@@ -28,23 +28,33 @@ const MAX_FILE_BYTES = 32 * 2 ** 20;
 const MAX_PAGES = 1000;
 
 /**
- * Reads every row. Throws a SourceError: `config` where the file is not there; `data`, naming file and line, for a missing
- * column, a short row, text that is no table; `transient` where fewer or more rows came than were announced. A JSON table
- * may go on in further documents (a Link header with rel="next", on the same origin).
+ * Begins to read every row; "unchanged" where the source says that the table is as it was at the last complete listing.
+ * Throws a SourceError, at once or while the rows are read: `config` where the file is not there; `data`, naming file and
+ * line, for a missing column, a short row, text that is no table; `transient` where fewer or more rows came than were
+ * announced. A JSON table may go on in further documents (a Link header with rel="next", on the same origin).
  */
-export async function* readTable(
+export async function openTable(
   input: PullInput<TableLocation>,
   columns: string[],
+): Promise<AsyncGenerator<Row, void, undefined> | "unchanged"> {
+  const { url, file = "" } = input.settings;
+  const first = url === undefined ? await readLocal(file) : await readRemote(input, url, true);
+  return first.answer.status === 304 ? "unchanged" : readRows(input, columns, first);
+}
+
+async function* readRows(
+  input: PullInput<TableLocation>,
+  columns: string[],
+  first: Document,
 ): AsyncGenerator<Row, void, undefined> {
   const { settings } = input;
   const asked = new Set<string>();
   const unseen = new Set(columns);
-  let next: string | undefined = settings.url;
+  let from: string | undefined = settings.url;
   let rows = 0;
-  do {
-    const { where, answer } =
-      next === undefined ? await readLocal(settings.file ?? "") : await readRemote(input, next);
-    if (next !== undefined) asked.add(next);
+  for (let document = first; ; ) {
+    const { where, answer } = document;
+    if (from !== undefined) asked.add(from);
     const documentRows =
       settings.format === "csv"
         ? csvRows(answer.text, where, settings, columns)
@@ -54,22 +64,25 @@ export async function* readTable(
       for (const column of seen) unseen.delete(column);
       yield row;
     }
-    const announced = answer.headers["x-total-count"];
-    next = nextOf(answer, next, where);
-    if (next !== undefined && (asked.has(next) || asked.size >= MAX_PAGES)) {
+    const next = nextOf(answer, from, where);
+    if (next === undefined) {
+      const announced = answer.headers["x-total-count"];
+      if (announced !== undefined && Number(announced) !== rows)
+        throw new SourceError("transient", `${where} came with ${rows} of ${quote(announced)} rows`);
+      const [missing] = unseen;
+      if (rows > 0 && missing !== undefined)
+        throw new SourceError("data", `${where}: no row has the column ${missing}`);
+      return;
+    }
+    if (asked.has(next) || asked.size >= MAX_PAGES) {
       throw new SourceError(
         "data",
         `${where} does not end: it points to a page it gave before, or to more than ${MAX_PAGES}`,
       );
     }
-    if (next === undefined && announced !== undefined && Number(announced) !== rows) {
-      throw new SourceError("transient", `${where} came with ${rows} of ${quote(announced)} rows`);
-    }
-    const [missing] = unseen;
-    if (next === undefined && rows > 0 && missing !== undefined) {
-      throw new SourceError("data", `${where}: no row has the column ${missing}`);
-    }
-  } while (next !== undefined);
+    from = next;
+    document = await readRemote(input, next, false);
+  }
 }
 
 interface Document {
@@ -80,12 +93,14 @@ interface Document {
 async function readRemote(
   { settings, connection, fetch }: PullInput<TableLocation>,
   url: string,
+  isFirst: boolean,
 ): Promise<Document> {
   const { secret } = connection;
   const answer = await fetch({
     url,
     headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` },
     expect: settings.format,
+    ...(isFirst && { conditional: true }),
   });
   const { host, pathname } = new URL(url);
   return { where: `${host}${pathname}`, answer };
@@ -109,10 +124,7 @@ async function readLocal(file: string): Promise<Document> {
 function nextOf(answer: FetchResponse, from: string | undefined, where: string): string | undefined {
   const link = /<([^>]*)>[^,]*;\s*rel="?next"?/i.exec(answer.headers["link"] ?? "")?.[1];
   if (link === undefined || from === undefined) return undefined;
-  const next = parseUrl(link, new URL(from));
-  if (next?.origin !== new URL(from).origin)
-    throw new SourceError("data", `${where} goes on at another host`);
-  return next.href;
+  return toNextUrl(link, from, where);
 }
 
 interface SeenRow extends Row {

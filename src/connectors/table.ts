@@ -4,7 +4,7 @@ import { z } from "zod";
 import { SourceError } from "../errors.ts";
 import { defineConnector, type EvidenceFact } from "./connector.ts";
 import { readEnd, readInstant, readQuantity, timeZoneSchema, toFact } from "./facts.ts";
-import { type Row, readTable } from "./table-rows.ts";
+import { openTable, type Row } from "./table-rows.ts";
 
 const FACTS_A_PAGE = 500;
 
@@ -56,7 +56,12 @@ export const table = defineConnector<TableSettings>({
   async *pull(input) {
     const places = new Map<string, string>();
     let evidence: EvidenceFact[] = [];
-    for await (const row of readTable(input, columnsOf(input.settings))) {
+    const rows = await openTable(input, columnsOf(input.settings));
+    if (rows === "unchanged") {
+      yield { unchanged: true, evidence, cursor: {} };
+      return;
+    }
+    for await (const row of rows) {
       for (const fact of toEvidence(row, input.settings)) {
         const before = places.get(fact.externalId);
         if (before !== undefined)
@@ -72,13 +77,15 @@ export const table = defineConnector<TableSettings>({
     yield { evidence, cursor: {}, total: places.size };
   },
   async check(input) {
-    let rows = 0;
+    const rows = await openTable(input, columnsOf(input.settings));
+    if (rows === "unchanged") return "unchanged";
+    let count = 0;
     let facts = 0;
-    for await (const row of readTable(input, columnsOf(input.settings))) {
-      rows += 1;
+    for await (const row of rows) {
+      count += 1;
       facts += toEvidence(row, input.settings).length;
     }
-    return `${rows} rows, ${facts} of them evidence`;
+    return `${count} rows, ${facts} of them evidence`;
   },
 });
 

@@ -54,7 +54,7 @@ export async function recordPage(
     a.externalId < b.externalId ? -1 : 1,
   );
   return transaction(db, async (tx) => {
-    const owner = await extendLease(tx, lease, options.now, page.cursor);
+    const owner = await extendLease(tx, lease, options.now, page);
     // Even where no fact names an identity: what is stored of it may wait for one, and be matched at this very moment.
     await lockForReading(tx);
     const { fresh, listed } = await compare(tx, lease, facts, { owner, listing: options.listing });
@@ -90,15 +90,12 @@ export async function recordPage(
  * Holds the lease for another while, with the cursor of what is being recorded. Locks the connection's row until commit,
  * so an import that gives the connection another partner waits. Returns that partner.
  */
-async function extendLease(
-  tx: Database,
-  lease: Lease,
-  now: Date,
-  cursor: Page["cursor"],
-): Promise<number | null> {
+async function extendLease(tx: Database, lease: Lease, now: Date, page: Page): Promise<number | null> {
   const rows = await tx.execute<{ partner_id: number | null }>(sql`
     update connections set lease_until = ${new Date(now.getTime() + lease.durationMs)},
-      cursor = ${JSON.stringify(cursor)}::jsonb, cursor_run = ${lease.runId}
+      cursor = ${JSON.stringify(page.cursor)}::jsonb, cursor_run = ${lease.runId},
+      -- From here on the evidence is no longer what the last complete listing has seen.
+      validators = case when ${page.unchanged === true} then validators end
     where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid
     returning partner_id`);
   const row = rows[0];

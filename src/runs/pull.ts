@@ -1,18 +1,23 @@
 // Brings a connection and its connector together: what one pull is given, and whether it is a complete listing.
 
+import type { Database } from "../../db/client.ts";
 import type { Connector, Json, Page, PullInput } from "../connectors/connector.ts";
-import type { CredentialCache } from "../connectors/credentials.ts";
 import type { Fetcher } from "../connectors/fetcher.ts";
+import type { ValidatorMemory } from "../connectors/validators.ts";
 import { SourceError } from "../errors.ts";
+import { openGate } from "../requests/budgets.ts";
+import type { Credentials } from "../requests/credentials.ts";
+import { type KeptValidators, openValidators } from "../requests/validators.ts";
 import type { SecretBox } from "../secrets.ts";
 import type { Source, SourcesFile } from "../sources.ts";
 import type { Collection } from "./sync.ts";
 
 export interface PullParts {
+  db: Database;
   sources: SourcesFile;
   secrets: SecretBox;
   fetcher: Fetcher;
-  credentials: CredentialCache;
+  credentials: Credentials;
   now: () => Date;
   signal: AbortSignal;
 }
@@ -21,6 +26,8 @@ export interface Pull {
   /** What the pull names is everything there is; what it does not name is absent. */
   listing: boolean;
   pages: AsyncGenerator<Page, void, undefined>;
+  /** Once there are no more pages: what the next listing may ask with whether anything has changed; undefined: nothing. */
+  validators: () => KeptValidators | undefined;
 }
 
 /** Begins to pull, or goes on where the same run stopped. Throws a SourceError (config) when the source is not configured. */
@@ -34,12 +41,22 @@ export function openPull(parts: PullParts, collection: Collection): Pull {
   }
   const listing = collection.full || source.connector.alwaysComplete;
   const goesOn = !listing || collection.resumed;
-  const input = toPullInput(parts, source, {
+  const validators = openValidators(collection.validators, {
+    pseudonym: (text) => parts.secrets.pseudonym(text),
+    now: parts.now(),
+  });
+  const connection = {
     ...collection,
     cursor: goesOn && collection.cursor !== null ? (collection.cursor as Json) : undefined,
     full: listing,
-  });
-  return { listing, pages: source.connector.pull(input) };
+  };
+  const input = toPullInput(parts, source, connection, listing ? validators.memory : undefined);
+  return {
+    listing,
+    pages: source.connector.pull(input),
+    // A listing that was begun by another attempt has named what that one saw: another document, perhaps.
+    validators: () => (listing && !collection.resumed ? validators.kept() : undefined),
+  };
 }
 
 /** The connection as a check or a pull needs it. Throws a SourceError (auth) when its secret does not open. */
@@ -53,24 +70,33 @@ export function toPullInput(
     cursor: Json | undefined;
     full: boolean;
   },
+  validators?: ValidatorMemory,
 ): PullInput<Connector["settings"]["_output"]> {
+  const { secrets, signal } = parts;
   const owner = `${source.key}/${connection.key}`;
-  const now = parts.now();
+  const secret = connection.secret === null ? undefined : openSecret(secrets, connection.secret, owner);
+  const pseudonym = (text: string) => secrets.pseudonym(text);
+  const gate = source.budget && openGate({ db: parts.db, now: parts.now, pseudonym }, source.budget, secret);
+  // The one this pull was given last: if it is to be renewed, that one was refused.
+  let given: string | undefined;
   return {
     settings: source.settings,
     connection: {
       key: connection.key,
-      secret: connection.secret === null ? undefined : openSecret(parts.secrets, connection.secret, owner),
+      secret,
       attributes: connection.attributes,
     },
     cursor: connection.cursor,
     full: connection.full,
-    now,
-    fetch: parts.fetcher.fetchFor(parts.signal),
-    pseudonym: (text) => parts.secrets.pseudonym(text),
-    credential: (create, options) =>
-      parts.credentials.get(owner, create, { now: parts.now(), renew: options?.renew }),
-    signal: parts.signal,
+    now: parts.now(),
+    fetch: parts.fetcher.fetchFor(signal, { gate, validators, secret }),
+    pseudonym,
+    async credential(create, options) {
+      const refused = options?.renew === true ? given : undefined;
+      given = await parts.credentials.get({ owner, secret, refused, signal }, create);
+      return given;
+    },
+    signal,
   };
 }
 

@@ -3,6 +3,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { SourceErrorClass } from "../errors.ts";
+import type { KeptValidators } from "../requests/validators.ts";
 
 export interface SyncRequest {
   source: string;
@@ -105,6 +106,8 @@ export interface Collection {
   cursor: unknown;
   /** The cursor was written by this very run: a listing may go on from it. */
   resumed: boolean;
+  /** As the last complete listing has kept them. */
+  validators: unknown;
 }
 
 /**
@@ -133,7 +136,7 @@ export async function claimCollection(
     begun as (
       update run_connections set state = 'running', attempts = attempts + 1
       where run_id = ${job.runId} and connection_id in (select id from leased))
-    select source, "full", lease_token::text as token, key, secret, attributes, cursor, resumed from leased`);
+    select source, "full", lease_token::text as token, key, secret, attributes, cursor, resumed, validators from leased`);
     return claimed;
   });
   if (row === undefined) return undefined;
@@ -145,7 +148,8 @@ type ClaimedRow = Omit<Collection, "runId" | "connectionId" | "lease"> & { token
 
 /** How one connection's part of a run ended, or is put off. */
 export type Settlement =
-  | { state: "complete" }
+  /** `validators`: for the next listing, of one that was whole; without them the connection's stay as they are. */
+  | { state: "complete"; validators?: KeptValidators | undefined }
   | { state: "held" | "partial" | "failed"; errorClass: SourceErrorClass; reason: string; retryAt?: Date }
   /** Not over: the queue tries again at `dueAt`. */
   | { state: "queued"; errorClass: SourceErrorClass; reason: string; dueAt: Date }
@@ -163,6 +167,7 @@ export async function settleCollection(
   now: Date,
 ): Promise<void> {
   const failure = settlement.state === "complete" ? undefined : settlement;
+  const validators = settlement.state === "complete" ? settlement.validators : undefined;
   const retryAt = failure !== undefined && "retryAt" in failure ? failure.retryAt : undefined;
   await transaction(db, async (tx) => {
     // The connection first, as a page does: nobody takes the lease over meanwhile, and nobody waits in a circle.
@@ -180,6 +185,7 @@ export async function settleCollection(
       released as (
         update connections set lease_token = null, lease_until = null, retry_at = ${retryAt ?? null},
           reason = ${failure?.reason ?? null},
+          validators = case when settled.state = 'complete' then coalesce(${validators === undefined ? null : JSON.stringify(validators)}::jsonb, validators) else validators end,
           state = case settled.state when 'queued' then connections.state when 'deferred' then 'partial' else settled.state end,
           last_complete_at = case when settled.state = 'complete' then runs.started_at else last_complete_at end
         from settled, runs

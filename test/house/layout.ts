@@ -20,6 +20,7 @@ export const rooms = [
   "scoring",
   "standings",
   "messages",
+  "requests",
   "sources",
   "connections",
   "partners",
