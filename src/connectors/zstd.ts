@@ -5,8 +5,8 @@
 const MOST_WINDOW = 8 * 2 ** 20;
 const MOST_BLOCK = 128 * 2 ** 10;
 const MOST_FRAMES = 1000;
-/** Blocks times their window, in bytes: about a second of moving memory. A body of 32 MB in proper blocks needs a quarter. */
-const MOST_MOVES = 8 * 2 ** 30;
+/** Blocks times their window, in bytes: some two seconds of moving memory. 32 MB in blocks of a proper size need an eighth. */
+const MOST_MOVES = 16 * 2 ** 30;
 
 export type ZstdVerdict = "fits" | "too-large" | "broken";
 
@@ -24,7 +24,8 @@ export function judgeZstd(bytes: Buffer, maxBytes: number): ZstdVerdict {
     }
     const header = magic === 0xfd2fb528 ? readHeader(bytes, at + 4) : undefined;
     if (header === undefined) return "broken";
-    if (header.content > maxBytes || header.window > Math.max(MOST_WINDOW, maxBytes)) return "too-large";
+    if (header.content > maxBytes || header.window > Math.max(MOST_WINDOW, header.content))
+      return "too-large";
     const { end, blocks } = skipBlocks(bytes, header.end, Math.min(header.window, MOST_BLOCK));
     if (end === undefined) return "broken";
     moves += blocks * header.window;

@@ -133,7 +133,7 @@ function toError(host: string, budget: Budget, { waitMs, asked }: Permit & { gra
     const said = `${host} asked this credential to wait, ${formatDuration(waitMs)} from now`;
     return new SourceError("quota", said, { retryAfterMs: waitMs });
   }
-  const rate = `${budget.requests} requests in ${formatDuration(budget.perMs)}`;
+  const rate = `${budget.requests} in ${formatDuration(budget.perMs)}`;
   const most = budget.atOnce === undefined ? "" : `, ${budget.atOnce} at once`;
   return new SourceError("quota", `the budget of ${host} is used up (${rate}${most})`, {
     retryAfterMs: Math.max(waitMs, LEAST_AWAY_MS),

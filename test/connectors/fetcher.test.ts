@@ -190,13 +190,14 @@ describe("bodies", () => {
   });
 
   test.each<[string, Buffer]>([
+    ["a window of 16 MB", zstd(window(24), ...rle(1, 1))],
     ["a window of 2 GB", zstd(window(30), ...rle(1, 1))],
     ["a whole size of 4 GB", zstd(Buffer.from([0b10100000, 0xff, 0xff, 0xff, 0xff]), ...rle(1, 1))],
     [
       "a whole size of 2 to the 64",
       zstd(Buffer.from([0b11100000, ...Array<number>(8).fill(0xff)]), ...rle(1, 1)),
     ],
-    ["a great window that every byte would move", zstd(window(23), ...rle(1, 2000))],
+    ["a great window that every byte would move", zstd(window(23), ...rle(1, 3000))],
     [
       "a thousand empty frames and more",
       Buffer.concat(Array<Buffer>(1001).fill(zstd(window(10), raw(Buffer.alloc(0), true)))),

@@ -53,6 +53,24 @@ describe("what may get better", () => {
   });
 });
 
+describe("our own budget", () => {
+  const used = (retryAfterMs?: number) =>
+    new SourceError("quota", "the budget of source.example is used up", { retryAfterMs, ownBudget: true });
+
+  test("is waited for however long it takes and however often, and the waiting ones come back one by one", () => {
+    const patient = { ...last, attempt: 5, started: 1000 };
+    expect(decideRetry(used(3_600_000), { ...patient, random: 0 })).toEqual({
+      action: "wait",
+      delayMs: 3_600_000,
+    });
+    expect(decideRetry(used(3_600_000), { ...patient, random: 1 })).toEqual({
+      action: "wait",
+      delayMs: 5_400_000,
+    });
+    expect(decideRetry(used(), { ...patient, random: 0 })).toEqual({ action: "wait", delayMs: 1000 });
+  });
+});
+
 describe.each(["quota", "transient"] as const)("a time the source names (%s)", (errorClass) => {
   const decide = (retryAfterMs: number, attempt = first) =>
     decideRetry(refused(errorClass, retryAfterMs), attempt);

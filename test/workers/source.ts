@@ -16,17 +16,20 @@ export interface OneSource {
   close(): Promise<void>;
 }
 
-/** The source is `list`, its one connection `main`; it has two pieces of evidence. The queue is on Postgres. */
-export async function openOneSource(): Promise<OneSource> {
+/**
+ * The source is `list`, its one connection `main`; it has two pieces of evidence. The queue is on Postgres. `more`: further
+ * keys of the source; `format`: what its table is said to be.
+ */
+export async function openOneSource({ more = "", format = "csv" } = {}): Promise<OneSource> {
   const database = await openTestDatabase({ max: 4 });
   const server = await openServer(() => ({
     headers: { "content-type": "text/csv" },
     body: "id,crm,on\na,1,2026-01-01\nb,2,2026-01-02\n",
   }));
-  const settings = `{ url: "${server.url}/list.csv", format: csv, evidence: registration, id: id, occurred-at: on,
+  const settings = `{ url: "${server.url}/list.csv", format: ${format}, evidence: registration, id: id, occurred-at: on,
     partner: { namespace: crm, column: crm }, time-zone: UTC }`;
   const text = `allow-private: ["${server.host}"]
-sources: { list: { connector: table, every: 1 day, settings: ${settings} } }`;
+sources: { list: { connector: table, every: 1 day, ${more} settings: ${settings} } }`;
   const config = loadConfig({
     DATABASE_URL: database.url,
     STANDINGS_SECRET_KEY: randomBytes(32).toString("base64"),
