@@ -60,7 +60,7 @@ const LIMITS: FetchLimits = {
 };
 
 /** What one pull, or check, brings along. */
-export interface FetchParts {
+interface FetchParts {
   /** Who may ask when; without one, nobody keeps count. */
   gate?: Gate | undefined;
   /** For conditional requests; without one, there are none. */

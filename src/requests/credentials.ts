@@ -16,7 +16,7 @@ const LOOK_MS = 100;
 /** Longer is not waited for somebody else's token request. */
 const LONGEST_WAIT_MS = 60_000;
 
-export interface CredentialOwner {
+interface CredentialOwner {
   /** The connection, as source/key. */
   owner: string;
   secret: string | undefined;
@@ -26,7 +26,7 @@ export interface CredentialOwner {
 }
 
 /** Makes a credential. `refresh`: what the last one said the next is made with; undefined: from the secret. */
-export type MakeCredential = (refresh: string | undefined) => Promise<Credential>;
+type MakeCredential = (refresh: string | undefined) => Promise<Credential>;
 
 export interface Credentials {
   /** The credential of an owner, made only where there is none that is good: by one worker, while the others wait for it. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Fetcher, type FetchRequest, openFetcher } from "../../src/connectors/fetcher.ts";
-import type { Resolve } from "../../src/connectors/guard.ts";
+import { type Resolve, toGuard } from "../../src/connectors/guard.ts";
 import { type Answer, type Asked, json, openServer, type TestServer } from "./server.ts";
 
 /** Names of the attacker's own zone, each with what it answers in turn; the last answer stays. */
@@ -156,7 +156,7 @@ describe("an address", () => {
     ["http://evil.example\u0000.local/", "is not a URL"],
     ["//127.0.0.1:PORT/", "is not a URL"],
     ["", "is not a URL"],
-  ])("%s is refused for what it is", async (url, reason) => {
+  ])("%j is refused for what it is", async (url, reason) => {
     expect(await refusalOf(url.replaceAll("PORT", new URL(inside.url).port))).toMatchObject(
       isRefused(reason),
     );
@@ -229,17 +229,26 @@ describe("a name", () => {
     await open.close();
   });
 
-  test("that stands for a good and a bad address is called at the good one only", async () => {
-    const { port } = new URL(evil.url);
-    behave = () => json({ ok: true });
-    zone["both.evil.example"] = [["10.0.0.1", "127.0.0.1", "::1"]];
-    const open = openFetcher({ allowPrivate: ["127.0.0.0/8"], userAgent: "standings-test", limits, resolve });
-    const both = await open.fetchFor(new AbortController().signal)({
-      url: `http://both.evil.example:${port}/`,
-      expect: "json",
+  test("that stands for good and bad addresses is connected to at the good ones only", async () => {
+    const addresses = ["10.0.0.1", "127.0.0.1", "93.184.216.34", "::1"];
+    const guard = toGuard(["127.0.0.1:80"], (_name, _options, callback) => {
+      callback(
+        null,
+        addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 })),
+      );
     });
-    expect(both.status).toBe(200);
-    await open.close();
+    const handedOut = (port: number, all: boolean) =>
+      new Promise((done) => {
+        guard.lookup(port)("both.evil.example", { all }, (error, found) => {
+          done(error ?? found);
+        });
+      });
+    expect(await handedOut(80, true)).toEqual([
+      { address: "127.0.0.1", family: 4 },
+      { address: "93.184.216.34", family: 4 },
+    ]);
+    expect(await handedOut(443, true)).toEqual([{ address: "93.184.216.34", family: 4 }]);
+    expect(await handedOut(443, false)).toBe("93.184.216.34");
   });
 });
 

@@ -11,7 +11,7 @@ const headers = {
 
 function redirected(to: string, { from = "https://api.example.com/old", status = 302, ...hop } = {}) {
   return toRedirected(
-    { url: from, headers, ...hop } as Parameters<typeof toRedirected>[0],
+    { url: from, headers, ...hop },
     new URL(from),
     { status, headers: { location: to }, text: "" },
     "GET api.example.com/old",

@@ -156,14 +156,10 @@ describe("the gate of a fetcher", () => {
         response.end("{}");
       });
       // Two are under way: a third would have come by now, had it been let through.
-      if (ends.length === 2)
-        setTimeout(
-          () =>
-            ends.splice(0).forEach((end) => {
-              end();
-            }),
-          150,
-        );
+      if (ends.length < 2) return;
+      setTimeout(() => {
+        for (const end of ends.splice(0)) end();
+      }, 150);
     });
     const { fetches, close } = openWorkers({ requests: 1000, perMs: 1000, atOnce: 2 }, 6);
     const answers = await Promise.all(fetches.map((fetch) => fetch()));

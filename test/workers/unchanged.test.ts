@@ -49,7 +49,10 @@ function answer(): void {
 /** One attempt at the source's only connection; how it ended, or why it failed. */
 async function pull({
   full = false,
-  decision = { action: "give-up" } as RetryDecision,
+  decision = { action: "give-up" },
+}: {
+  full?: boolean;
+  decision?: RetryDecision;
 } = {}): Promise<unknown> {
   const { context } = open;
   const now = () => new Date(start + day * DAY_MS);
