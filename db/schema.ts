@@ -312,6 +312,8 @@ export const evidence = pgTable(
     index("evidence_history_idx")
       .on(t.partnerId)
       .where(sql`${t.supersededAt} is not null and ${t.partnerId} is not null`),
+    // For a history: what a piece of evidence was before it changed, vanished or got its partner.
+    index("evidence_versions_idx").on(t.source, t.externalId).where(sql`${t.supersededAt} is not null`),
     // For the clock: whose evidence starts, leaves a sliding window or ends between two ticks.
     index("evidence_occurred_idx").on(t.occurredAt).where(sql`${t.supersededAt} is null`),
     index("evidence_ended_idx")

@@ -1,0 +1,1 @@
+CREATE INDEX "evidence_versions_idx" ON "evidence" USING btree ("source","external_id") WHERE "evidence"."superseded_at" is not null;
