@@ -42,7 +42,9 @@ function readShown(name: string, text: string): Shown[] {
 /** What differs from day to day and from machine to machine. */
 const masks: [RegExp, string][] = [
   [/\b\d{4}-\d\d(-\d\d)?( \d\d:\d\d:\d\d)?\b/g, "DATE"],
+  [/^DATE \d\d:\d\d( +\+\d+ →) \d+ /, "DATE TIME$1 N "],
   [/\b(version|[Rr]un) \d+\b/g, "$1 N"],
+  [/^( +)[\d,]+ e-mails;/, "$1N e-mails;"],
   [/\(\d[\d,]*;/g, "(N;"],
   [new RegExp(`\\b(${subjects.join("|")}) \\(`, "g"), "SUBJECT ("],
   [/(127\.0\.0\.1):\d+/g, "$1:PORT"],

@@ -1,7 +1,9 @@
-// The commands about scores: ranking, explain.
-import type { Command } from "commander";
-import { printExplanation } from "../commands/explain.ts";
+// The commands about scores: ranking, explain, history.
+import { type Command, Option } from "commander";
+import { type ExplainOptions, printExplanation } from "../commands/explain.ts";
+import { type HistoryOptions, printHistory } from "../commands/history.ts";
 import { printRanking } from "../commands/ranking.ts";
+import { locales } from "../messages/messages.ts";
 import { type Calls, type Json, positive } from "./calls.ts";
 
 export function addScores(program: Command, { output, reading }: Calls): void {
@@ -16,10 +18,31 @@ export function addScores(program: Command, { output, reading }: Calls): void {
 
   program
     .command("explain")
-    .description("why a partner's score is what it is")
+    .description("why a partner's score is what it is, now or at any instant")
     .argument("<partner>", "its slug")
+    .option("--at <when>", "as of another instant: a local date (its last instant) or an instant")
+    .option("--known-at <when>", "with what was known then")
+    .option("--programme <version>", "under another version of the programme, or a draft in a file")
+    .addOption(language())
     .option("--json", "as JSON", false)
-    .action((slug: string, { json }: Json) =>
-      reading(({ context }) => printExplanation(context, output, { slug, json })),
+    .action((slug: string, options: Omit<ExplainOptions, "slug">) =>
+      reading(({ context }) => printExplanation(context, output, { slug, ...options })),
     );
+
+  program
+    .command("history")
+    .description("every change of a partner's points, with its cause")
+    .argument("<partner>", "its slug")
+    .option("--achievement <key>", "only this achievement")
+    .option("--from <when>", "not before: a local date (its first instant) or an instant")
+    .option("--to <when>", "before: a local date (its first instant) or an instant")
+    .addOption(language())
+    .option("--json", "as JSON", false)
+    .action((slug: string, options: Omit<HistoryOptions, "slug">) =>
+      reading(({ context }) => printHistory(context, output, { slug, ...options })),
+    );
+}
+
+function language(): Option {
+  return new Option("--lang <language>", "en, nl or de").choices(locales).default("en");
 }

@@ -3,11 +3,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
-import { maximumPoints } from "../programme/document.ts";
 import { readScoreChanges } from "../runs/runs.ts";
 import type { Output } from "../terminal/output.ts";
 import { createApi } from "../web/api.ts";
-import type { ShownProgramme } from "../web/partner.ts";
 import { openWeb } from "../web/server.ts";
 import { followRuns, printTrouble } from "./follow.ts";
 import { printRanking } from "./ranking.ts";
@@ -57,26 +55,12 @@ export async function serve(context: Context): Promise<{ port: number; close(): 
   const app = createApi({
     db: context.db,
     standings: context.standings,
-    programme: () => readShownProgramme(context),
+    programme: async () => (await context.programmes.inForce(context.db, context.now()))?.programme,
     sources: context.sources.sources.map(({ key, freshWithinMs }) => ({ key, freshWithinMs })),
     now: context.now,
     logger: context.log,
   });
   return openWeb(app, { port: context.config.port, host: context.config.host });
-}
-
-async function readShownProgramme(context: Context): Promise<ShownProgramme> {
-  const version = await context.programmes.inForce(context.db, context.now());
-  if (version === undefined) return { perfect: 0, achievements: [] };
-  return {
-    perfect: version.programme.perfect,
-    achievements: version.programme.achievements.map((achievement) => ({
-      key: achievement.key,
-      title: achievement.title,
-      hint: achievement.hint,
-      maximum: maximumPoints(achievement),
-    })),
-  };
 }
 
 async function lastLine(context: Context): Promise<number> {

@@ -21,17 +21,27 @@ export interface Messages {
   date(instant: Date): string;
   /** "1,204.5". */
   number(value: number): string;
+  /** "A, B and C". */
+  list(parts: string[]): string;
 }
 
-/** Messages in a language; dates and times are shown in `timeZone`. In a sentence: `{at, date}` and `{at, time}`. */
+/**
+ * Messages in a language; dates are shown in `timeZone`. In a sentence: `{at, date, long}` is "24 November 2026",
+ * `{at, date, weekday}` "Tuesday 24 November", `{at, date, instant}` has the time with it; `{n, number, exact}` has four decimals.
+ */
 export function openMessages(locale: Locale, timeZone: string): Messages {
   const compiled = new Map<MessageKey, IntlMessageFormat>();
   const style = { day: "numeric", month: "long", year: "numeric", timeZone } as const;
   const formats = {
-    date: { medium: style },
-    time: { medium: { ...style, hour: "numeric", minute: "2-digit" } as const },
+    date: {
+      long: style,
+      weekday: { weekday: "long", day: "numeric", month: "long", timeZone } as const,
+      instant: { ...style, hour: "numeric", minute: "2-digit" } as const,
+    },
+    number: { exact: { maximumFractionDigits: 4 } },
   };
   const dates = new Intl.DateTimeFormat(toTag(locale), style);
+  const lists = new Intl.ListFormat(toTag(locale), { type: "conjunction" });
   const numbers = new Intl.NumberFormat(toTag(locale), { maximumFractionDigits: 4 });
   return {
     locale,
@@ -45,6 +55,7 @@ export function openMessages(locale: Locale, timeZone: string): Messages {
     },
     date: (instant) => dates.format(instant),
     number: (value) => numbers.format(value),
+    list: (parts) => lists.format(parts),
   };
 }
 

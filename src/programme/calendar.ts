@@ -47,12 +47,33 @@ export function instantOfLocal(text: string, timeZone: string): Date {
  */
 export function endOfWritten(text: string, timeZone: string): Date | undefined {
   try {
-    return /^\d{4}-\d\d-\d\d$/.test(text)
+    return isDate(text)
       ? startOfDay(Temporal.PlainDate.from(text).add({ days: 1 }), timeZone)
       : new Date(Temporal.Instant.from(text).epochMilliseconds);
   } catch {
     return undefined;
   }
+}
+
+/** As `endOfWritten`, but a local date means the instant it begins. */
+export function beginOfWritten(text: string, timeZone: string): Date | undefined {
+  try {
+    return isDate(text)
+      ? startOfDay(Temporal.PlainDate.from(text), timeZone)
+      : new Date(Temporal.Instant.from(text).epochMilliseconds);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The last instant of a local date, or an instant as it is written. undefined: it is neither. */
+export function lastOfWritten(text: string, timeZone: string): Date | undefined {
+  const end = endOfWritten(text, timeZone);
+  return end === undefined || !isDate(text) ? end : new Date(end.getTime() - 1);
+}
+
+function isDate(text: string): boolean {
+  return /^\d{4}-\d\d-\d\d$/.test(text);
 }
 
 /** The first day of the calendar period a date lies in. Weeks begin on Monday (ISO 8601). */

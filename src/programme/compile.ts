@@ -39,14 +39,21 @@ export interface SupposedEvidence {
   attributes: Record<string, string>;
 }
 
+/** What is evaluated differently from what is stored. */
+export interface Supposition {
+  supposed?: SupposedEvidence[] | undefined;
+  /** Ids of evidence. */
+  without?: number[] | undefined;
+}
+
 export interface CompiledProgramme {
   /**
    * A SELECT of (partner_id int8, achievement text, units numeric, points int4): a row for every achievement of every partner
    * in scope that has evidence of a kind the programme asks for, counted or not. No row means 0 units and 0 points.
    * Points are 0 or more; units may be negative where quantities are. Status and listing of partners are not looked at.
-   * `supposed` evidence is evaluated as if it were stored, whatever the scope.
+   * `supposed` evidence is evaluated as if it were stored, whatever the scope; evidence `without` as if it were not.
    */
-  evaluation(input: Instants & { scope: Scope; supposed?: SupposedEvidence[] | undefined }): SQL;
+  evaluation(input: Instants & { scope: Scope } & Supposition): SQL;
   /**
    * A SELECT of the evidence that an achievement counts for one partner, latest first: (id, source, external_id, kind,
    * occurred_at, ended_at, quantity, attributes, title, link, connection_id, recorded_at, before). `before`: it is in the
@@ -63,7 +70,7 @@ export interface CompiledProgramme {
 export function compileProgramme(programme: Programme): CompiledProgramme {
   const { achievements } = programme;
   return {
-    evaluation({ scope, supposed = [], ...instants }) {
+    evaluation({ scope, supposed = [], without = [], ...instants }) {
       const measured = achievements.map((achievement, index) => {
         return sql`${units(achievement, programme, instants.at)} as ${column("units", index)}`;
       });
@@ -77,7 +84,7 @@ export function compileProgramme(programme: Programme): CompiledProgramme {
       const awarded = achievements.map((achievement, index) => {
         return sql`(${achievement.key}::text, ${column("units", index)}, ${kept[index]})`;
       });
-      const stored = sql`evidence where ${isKnown(instants)} and ${isInScope(scope)} and ${isOfKind(achievements)}`;
+      const stored = sql`evidence where ${isKnown(instants)} and ${isInScope(scope)} and ${isOfKind(achievements)}${isLeft(without)}`;
       const rows = supposed.length === 0 ? stored : sql`(${withSupposed(stored, supposed)}) as evidence`;
       return sql`
         select partner_id, achievement, units, points
@@ -153,6 +160,10 @@ function isKnown({ knownAt }: { knownAt?: Date | undefined }): SQL {
   if (knownAt === undefined) return sql`partner_id is not null and superseded_at is null`;
   return sql`partner_id is not null and recorded_at <= ${knownAt}
     and (superseded_at is null or superseded_at > ${knownAt})`;
+}
+
+function isLeft(without: number[]): SQL {
+  return without.length === 0 ? sql`` : sql` and id <> all(${sql.param(without)}::bigint[])`;
 }
 
 /** A condition on the partner_id of whatever table it is said of. */

@@ -38,6 +38,8 @@ export interface Achievement {
   /** Attribute -> the values that count. Every attribute has to match. */
   where: Record<string, string[]>;
   measure: Measure;
+  /** What its units are called, as after a number; absent: the label of its evidence says it. */
+  unit?: string;
   window: Window;
   award: Award;
   /** Keys of the achievements that must award points themselves, or this one awards none. */
@@ -138,6 +140,7 @@ function toAchievement(
       Object.entries(where ?? {}).map(([attribute, values]) => [attribute, [values].flat().map(String)]),
     ),
     measure: toMeasure(document.measure),
+    ...(document.unit !== undefined && { unit: document.unit }),
     window: toWindow(document.window),
     award: toAward(document.award),
     requires: [document.requires ?? []].flat(),

@@ -107,6 +107,9 @@ const achievement = z.strictObject(
           "Only evidence with these attributes counts. Every attribute has to match; a list means any of.",
       }),
     measure: measureSchema,
+    unit: label("expected what a unit is called: some text").optional().meta({
+      description: "What its units are called, as after a number: `client accounts`.",
+    }),
     window: windowSchema,
     award: awardSchema,
     requires: requiresSchema.optional().meta({

@@ -73,6 +73,15 @@ export function matureBefore(matures: NonNullable<Achievement["matures"]>, at: D
   return startOfLast({ type: "last", ...matures }, at, timeZone);
 }
 
+/** The instant from which evidence is mature that happened at another. */
+export function maturesAt(
+  occurredAt: Date,
+  matures: NonNullable<Achievement["matures"]>,
+  timeZone: string,
+): Date {
+  return firstInstantOf(wallClock(occurredAt, timeZone).add(span(matures.amount, matures.unit)), timeZone);
+}
+
 /**
  * The starts of the last complete calendar periods, oldest first, and then the start of the one that `at` is in:
  * `count` + 1 instants.

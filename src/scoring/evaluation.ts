@@ -1,19 +1,13 @@
 // The evaluation, whole: what the programme makes of the evidence, and the adjustments beside it. Scores, explanations,
 // simulations and forecasts all come from this one query.
 import { type SQL, sql } from "drizzle-orm";
-import {
-  type CompiledProgramme,
-  isInScope,
-  type Scope,
-  type SupposedEvidence,
-} from "../programme/compile.ts";
+import { type CompiledProgramme, isInScope, type Scope, type Supposition } from "../programme/compile.ts";
 
-export interface EvaluationInput {
+export interface EvaluationInput extends Supposition {
   scope: Scope;
   at: Date;
   /** As known then; absent: as known now. */
   knownAt?: Date | undefined;
-  supposed?: SupposedEvidence[] | undefined;
 }
 
 /**

@@ -12,10 +12,12 @@ import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import type { Logger } from "pino";
 import type { Database } from "../../db/client.ts";
+import { chooseLocale, openMessages } from "../messages/messages.ts";
+import type { Programme } from "../programme/document.ts";
 import type { ReadableStandings } from "../standings/reading.ts";
 import type { Standing } from "../standings/standings.ts";
 import { readHealth, type SourceFreshness } from "./health.ts";
-import { readPartner, type ShownProgramme, toPartnerPage } from "./partner.ts";
+import { readPartner, toPartnerPage } from "./partner.ts";
 
 /** Every route: the file its answer comes from, and who may ask. GET and HEAD; everything else is 405. */
 export const routes = {
@@ -27,8 +29,8 @@ export const routes = {
 export interface ApiParts {
   db: Database;
   standings: ReadableStandings;
-  /** The programme in force, asked for at every request that shows it. */
-  programme: () => Promise<ShownProgramme>;
+  /** The programme in force, asked for at every request that shows it; undefined: none is published. */
+  programme: () => Promise<Programme | undefined>;
   /** The configured sources: what /healthz watches. */
   sources: SourceFreshness[];
   now: () => Date;
@@ -62,7 +64,11 @@ export function createApi({ db, standings, programme, sources, now, logger }: Ap
       if (partner === undefined)
         return refuse(c, 404, "not-found", "There is no such partner in the standings.");
       if (partner.slug !== slug) return c.redirect(`/api/partners/${partner.slug}`, 308);
-      return c.json(toPartnerPage(partner, await programme()));
+      const rules = await programme();
+      const messages = openMessages(chooseLocale(c.req.header("Accept-Language")), rules?.timeZone ?? "UTC");
+      c.header("Content-Language", messages.locale);
+      c.header("Vary", "Accept-Language");
+      return c.json(toPartnerPage(partner, rules, messages));
     },
   };
 

@@ -1,22 +1,12 @@
 // One partner's page: its place, its points, and the achievements they are made of.
 import { sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
+import type { Messages } from "../messages/messages.ts";
+import { sayNotes, sayOutcome } from "../messages/outcome.ts";
+import type { Programme } from "../programme/document.ts";
+import { toOutcomes } from "../programme/outcomes.ts";
+import { adjustmentOf } from "../scoring/evaluation.ts";
 import { isShown, partnersAhead, scored } from "../standings/order.ts";
-
-/** What the page needs of the programme. */
-export interface ShownProgramme {
-  /** Points of a perfect score. */
-  perfect: number;
-  /** In the order they are shown. */
-  achievements: {
-    key: string;
-    title: string;
-    /** What to do to reach it. */
-    hint: string;
-    /** The most points it awards. */
-    maximum: number;
-  }[];
-}
 
 /** A partner as Postgres has it at one instant. */
 export interface PartnerAtOnce {
@@ -71,6 +61,9 @@ interface ShownAchievement {
   points: number;
   /** null: not in the programme as it is now, so the next score takes the points away. */
   maximum: number | null;
+  /** How far it is and what comes next; and what keeps points back. In the language asked for. */
+  sentence: string;
+  notes: string[];
   /** Only where there are points left to earn. */
   hint?: string;
 }
@@ -81,25 +74,44 @@ interface PartnerPage extends Omit<PartnerAtOnce, "held"> {
   achievements: ShownAchievement[];
 }
 
-/** Every achievement of the programme in its order, then those held from an earlier version of it. */
-export function toPartnerPage(partner: PartnerAtOnce, programme: ShownProgramme): PartnerPage {
+/**
+ * Every achievement of the programme in its order, then those held from an earlier version of it, and adjustments. Without a
+ * programme there is nothing but what is held.
+ */
+export function toPartnerPage(
+  partner: PartnerAtOnce,
+  programme: Programme | undefined,
+  messages: Messages,
+): PartnerPage {
   const held = new Map(partner.held.map((achievement) => [achievement.key, achievement]));
-  const achievements = programme.achievements.map(({ key, title, hint, maximum }): ShownAchievement => {
-    const { units, points } = held.get(key) ?? { units: 0, points: 0 };
+  const outcomes = programme === undefined ? [] : toOutcomes(programme, held);
+  const achievements = outcomes.map((outcome): ShownAchievement => {
+    const { achievement, units, points, maximum } = outcome;
+    const { key, title, hint } = achievement;
     held.delete(key);
-    return { key, title, units, points, maximum, ...(points < maximum && { hint }) };
+    return {
+      ...{ key, title, units, points, maximum },
+      sentence: sayOutcome(messages, outcome),
+      notes: sayNotes(messages, outcome),
+      ...(points < maximum && { hint }),
+    };
   });
-  const retired = [...held.values()].map((rest) => ({ ...rest, title: rest.key, maximum: null }));
   const { slug, name, rank, points, scoreVersion, reachedAt } = partner;
-  const { perfect } = programme;
   return {
-    slug,
-    name,
-    rank,
-    points,
-    perfect,
-    scoreVersion,
-    reachedAt,
-    achievements: [...achievements, ...retired],
+    ...{ slug, name, rank, points, scoreVersion, reachedAt },
+    perfect: programme?.perfect ?? 0,
+    achievements: [...achievements, ...[...held.values()].map((rest) => toRest(rest, messages))],
   };
+}
+
+/** Why it was given is for those who may see it: not for everybody. */
+function toRest(rest: PartnerAtOnce["held"][number], messages: Messages): ShownAchievement {
+  const id = adjustmentOf(rest.key);
+  const { key, points } = rest;
+  const title = id === undefined ? key : messages.say("adjustment.title", { id: String(id) });
+  const sentence =
+    id === undefined
+      ? messages.say("achievement.retired", { key, points })
+      : messages.say("adjustment.line", { id: String(id), points });
+  return { ...rest, title, maximum: null, sentence, notes: [] };
 }

@@ -3,8 +3,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SpokenExplanation } from "../../src/messages/explanation.ts";
+import type { SpokenHistory } from "../../src/messages/history.ts";
+import { mergePartners } from "../../src/partners/merge.ts";
 import type { RunReport, ScoreChange } from "../../src/runs/runs.ts";
-import type { Explanation } from "../../src/scoring/explain.ts";
+import { adjust } from "../../src/scoring/adjustments.ts";
 import type { Verification } from "../../src/scoring/verify.ts";
 import type { Standing } from "../../src/standings/standings.ts";
 import { type Deployment, openDeployment } from "../e2e/deployment.ts";
@@ -136,13 +139,16 @@ describe("explain", () => {
     const lines = await linesOf("explain", "marketing-agency-x");
     expect(lines[0]).toMatch(/^Marketing Agency X: 20 of 100 points, rank \d+$/);
     expect(lines.filter((line) => /^[✔◐✘] .+: -?\d+ of \d+ points$/.test(line))).toHaveLength(9);
-    expect(lines).toContain("    2024-01-12  registrations  Marketing Agency X");
+    // The example's world is as old as today.
+    const { registeredOn } = open.sandbox.world.registrations.find(({ crm }) => crm === "1042") ?? {};
+    expect(lines).toContain(`    ${registeredOn ?? ""}  registrations  Marketing Agency X`);
+    expect(lines).toContain("    1 of 3 client accounts; the second brings 5 points more");
     expect(lines).toContain("    → Take a desk on our stand at a trade fair.");
     expect(lines.at(-1)).toBe("10 + 5 + 0 + 0 + 0 + 5 + 0 + 0 + 0 = 20 points");
   });
 
   test("says the same as JSON, with all of the evidence", async () => {
-    const { partner, points, perfect, achievements, pending } = await jsonOf<Explanation>(
+    const { partner, points, perfect, achievements, pending } = await jsonOf<SpokenExplanation>(
       "An explanation",
       ...["explain", "marketing-agency-x", "--json"],
     );
@@ -164,7 +170,50 @@ describe("explain", () => {
       [0, 10],
     ]);
     expect(achievements[0]?.evidence).toMatchObject([{ source: "registrations", kind: "registration" }]);
-    await jsonOf("An explanation", "explain", "wolkenpost", "--json");
+  });
+
+  test("says of what the last sync could not confirm since when, and what it is worth", async () => {
+    // The blog answered 429 above.
+    const { points, unconfirmedPoints, unconfirmedSince, achievements } = await jsonOf<SpokenExplanation>(
+      "An explanation",
+      ...["explain", "wolkenpost", "--json"],
+    );
+    expect(unconfirmedPoints).toBe(10);
+    expect(achievements.flatMap((one) => (one.unconfirmedPoints > 0 ? [one.key] : []))).toEqual([
+      "joint-articles",
+    ]);
+    const lines = await linesOf("explain", "wolkenpost");
+    const since =
+      /not confirmed since [A-Z][a-z]+day \d+ [A-Z][a-z]+/.exec(lines.at(-1) ?? "")?.[0] ?? "none";
+    expect(lines.at(-1)).toMatch(new RegExp(`= ${points} points, of which 10 points ${since}$`));
+    expect(lines).toContain(`    10 points are ${since}.`);
+    expect(lines.filter((line) => line.endsWith(`/  (${since})`))).toHaveLength(2);
+    expect(new Date(unconfirmedSince ?? 0) < new Date()).toBe(true);
+  });
+
+  test("speaks Dutch and German, and says an adjustment on a line of its own", async () => {
+    const { db } = open.context;
+    const [partner] = await db.execute<{ id: number }>(
+      sql`select id from partners where slug = 'noordzicht-e-mail'`,
+    );
+    const adjustment = {
+      partnerId: partner?.id ?? 0,
+      points: -3,
+      reason: "Te laat",
+      by: "Ada",
+      now: new Date(),
+    };
+    await adjust(db, { ...adjustment, until: new Date("2199-01-01T00:00:00Z") });
+    await call("rescore", "--partner", "noordzicht-e-mail");
+    const said = await jsonOf<SpokenExplanation>("An explanation", "explain", "noordzicht-e-mail", "--json");
+    expect(said.adjustments).toMatchObject([{ points: -3, reason: "Te laat", by: "Ada" }]);
+    const dutch = await linesOf("explain", "noordzicht-e-mail", "--lang", "nl");
+    expect(dutch[0]).toMatch(/^Noordzicht E-mail: -?\d+ van 100 punten, plaats \d+$/);
+    expect(dutch).toContain("± Correctie 1: -3 punten");
+    expect(dutch.at(-1)).toMatch(new RegExp(` - 3 = ${said.points} punten,? ?`));
+    const german = await linesOf("explain", "noordzicht-e-mail", "--lang", "de");
+    expect(german[0]).toMatch(/^Noordzicht E-mail: -?\d+ von 100 Punkten, Platz \d+$/);
+    expect((await call("explain", "noordzicht-e-mail", "--lang", "fr")).code).toBe(2);
   });
 
   test("refuses a partner that does not exist", async () => {
@@ -329,7 +378,7 @@ describe("publish", () => {
     const said = await linesOf("publish", await fileWith("changed.yaml", changed));
     expect(said[0]).toBe("Version 2 is in force.");
     expect(said[1]).toMatch(/^\d+ new ledger lines; \d+ partners changed:$/);
-    const { programmeVersion, pending, points, achievements } = await jsonOf<Explanation>(
+    const { programmeVersion, pending, points, achievements } = await jsonOf<SpokenExplanation>(
       "An explanation",
       ...["explain", "marketing-agency-x", "--json"],
     );
@@ -339,6 +388,22 @@ describe("publish", () => {
       points: 20,
     });
     expect(achievements.slice(0, 2).map((achievement) => achievement.points)).toEqual([7, 8]);
+    const replay = async (...options: string[]) => {
+      const said = await jsonOf<SpokenExplanation>(
+        "An explanation",
+        ...["explain", "marketing-agency-x", "--json", ...options],
+      );
+      return [said.programmeVersion, ...said.achievements.slice(0, 2).map((one) => one.points)];
+    };
+    expect(await replay("--programme", "1")).toEqual([1, 10, 5]);
+    const draft = await fileWith(
+      "draft.yaml",
+      changed.replace("points: 7, at-least: 1", "points: 3, at-least: 1"),
+    );
+    const refused = await call("explain", "marketing-agency-x", "--programme", draft);
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toContain("perfect");
+    expect(await replay("--programme", await fileWith("same.yaml", text))).toEqual([null, 10, 5]);
     expect(await jsonOf("A verification", "verify", "--json")).toMatchObject({ pending: 0, drift: 0 });
   });
 });
@@ -367,6 +432,117 @@ describe("verify", () => {
     const verification = JSON.parse(json.stdout) as Verification;
     expect(departures("A verification", verification, seen)).toEqual([]);
     expect(verification).toMatchObject({ drift: 2, achievements: ["wolkenpost"], ledger: ["fjordpost"] });
+  });
+});
+
+describe("explain at another instant", () => {
+  test("shows what was known then, and what the score was", async () => {
+    const at = new Date().toISOString();
+    const options = ["--at", at, "--known-at", at];
+    const { points, scoredThen, knownAt, scoreVersion } = await jsonOf<SpokenExplanation>(
+      "An explanation",
+      ...["explain", "marketing-agency-x", "--json", ...options],
+    );
+    expect({ points, scoredThen, knownAt, scoreVersion }).toEqual({
+      points: 20,
+      scoredThen: 20,
+      knownAt: at,
+      scoreVersion: null,
+    });
+    const [, rules] = await linesOf("explain", "marketing-agency-x", ...options);
+    expect(rules).toMatch(/^As of .+, as known on .+; Programme version 2; the score then was 20 points$/);
+  });
+
+  test("takes a date for its last instant in the programme's zone, and says what it cannot read", async () => {
+    const { at } = await jsonOf<SpokenExplanation>(
+      "An explanation",
+      ...["explain", "marketing-agency-x", "--json", "--at", "2026-10-25", "--programme", "1"],
+    );
+    expect(at).toBe("2026-10-25T22:59:59.999Z");
+    const early = await call("explain", "marketing-agency-x", "--at", "2020-02-29");
+    expect(early.stderr).toContain("no programme was in force at 2020-02-29T22:59:59.999Z");
+    const refused = [
+      await call("explain", "marketing-agency-x", "--at", "2026-02-30"),
+      await call("explain", "marketing-agency-x", "--known-at", "yesterday"),
+      await call("explain", "marketing-agency-x", "--programme", "77"),
+      await call("history", "marketing-agency-x", "--from", "2026-1-1"),
+      await call("history", "marketing-agency-x", "--achievement", "nothing"),
+    ];
+    expect(refused.map(({ code, stdout }) => ({ code, stdout }))).toEqual(
+      refused.map(() => ({ code: 2, stdout: "" })),
+    );
+    expect(refused[0]?.stderr).toContain("--at: expected a date such as 2026-06-30");
+    expect(refused[2]?.stderr).toContain("there is no version 77 of the programme");
+    expect(refused[4]?.stderr).toContain("there is no achievement nothing; expected one of registered,");
+  });
+});
+
+describe("history", () => {
+  const historyOf = (...args: string[]) => jsonOf<SpokenHistory>("A history", "history", ...args, "--json");
+
+  test("names the evidence, the rules and the adjustment behind every line", async () => {
+    const { points, lines } = await historyOf("marketing-agency-x");
+    expect(lines.at(-1)?.total).toBe(points);
+    expect(lines.map(({ unexplained }) => unexplained)).toEqual(lines.map(() => 0));
+    const [article] = lines.filter(({ delta, achievement }) => delta < 0 && achievement === "joint-articles");
+    expect(article?.causes).toMatchObject([
+      { type: "evidence", delta: -5, evidence: [{ how: "vanished", source: "blog" }] },
+    ]);
+    expect(lines.at(-1)?.causes).toMatchObject([{ type: "rules", version: 2 }]);
+    const adjusted = await historyOf("noordzicht-e-mail", "--achievement", "adjustment:1");
+    expect(adjusted.lines.map(({ causes }) => causes[0])).toMatchObject([
+      { type: "adjustment", adjustment: 1 },
+    ]);
+    const said = await linesOf("history", "marketing-agency-x", "--achievement", "joint-articles");
+    expect(said[0]).toBe("Marketing Agency X: 20 points");
+    expect(
+      said.filter((line) => /^\d{4}-\d\d-\d\d \d\d:\d\d +[+-]5 → \d+ {2}Joint articles/.test(line)),
+    ).toHaveLength(2);
+    expect(said.join("\n")).toMatch(
+      / {4}Evidence changed \(run \d+\)\n {6}gone: \d{4}-\d\d-\d\d {2}blog {2}/,
+    );
+  });
+
+  test("is half-open between two instants, and says what was before", async () => {
+    const { lines } = await historyOf("marketing-agency-x");
+    const at = new Date(lines.at(-1)?.at ?? 0);
+    const last = lines.filter((line) => new Date(line.at).getTime() === at.getTime());
+    const from = await historyOf("marketing-agency-x", "--from", at.toISOString());
+    expect(from.lines).toEqual(last);
+    expect(from.before).toBe(lines.at(-1 - last.length)?.total);
+    const to = await historyOf("marketing-agency-x", "--to", at.toISOString());
+    expect(to.lines).toEqual(lines.slice(0, -last.length));
+    expect(await linesOf("history", "marketing-agency-x", "--from", "2199-01-01")).toEqual([
+      "Marketing Agency X: 20 points",
+      "Before: 20 points",
+      "Nothing has changed in this time.",
+    ]);
+  });
+
+  test("says so where nothing that is stored explains a line", async () => {
+    await open.context.db.execute(sql`
+      update ledger set delta = delta + 1 from partners where partners.id = partner_id and slug = 'grachtwerk-digital'
+        and achievement = 'registered' and score_version = 1`);
+    const { lines } = await historyOf("grachtwerk-digital", "--achievement", "registered");
+    expect(lines[0]).toMatchObject({ delta: 11, unexplained: 1 });
+    expect(lines[0]?.doubt).toMatch(/^What is stored explains \+10 of it; for the rest nothing was found/);
+  });
+
+  test("of a partner that was merged is that of the partner it is now", async () => {
+    const merge = { partner: "wolkenpost", into: "grachtwerk-digital", by: "Ada", now: new Date() };
+    await mergePartners(open.context.db, merge);
+    await call("rescore", "--partner", "grachtwerk-digital");
+    const { partner, lines } = await historyOf("wolkenpost");
+    expect(partner).toEqual({ slug: "grachtwerk-digital", name: "Grachtwerk Digital" });
+    const found = lines.flatMap(({ causes }) => causes.flatMap(({ evidence }) => evidence));
+    expect(found).toEqual(
+      expect.arrayContaining([expect.objectContaining({ how: "merged-in", partner: "wolkenpost" })]),
+    );
+    const { stdout, stderr } = await call("explain", "wolkenpost");
+    expect(stdout).toMatch(/^Grachtwerk Digital: /);
+    expect(stderr).toContain(
+      "wolkenpost was merged into Grachtwerk Digital (grachtwerk-digital), which is shown.",
+    );
   });
 });
 

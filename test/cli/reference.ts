@@ -35,6 +35,10 @@ const listed: Record<string, string> = {
   changes: "A change",
   achievements: "An achievement",
   evidence: "Evidence",
+  "adjustments held": "An adjustment held",
+  lines: "A line",
+  causes: "A cause",
+  "evidence found": "Evidence found",
   findings: "A finding",
 };
 

@@ -151,8 +151,8 @@ describe("a programme document with a mistake", () => {
     [
       "an unknown key",
       "    hint: Send more e-mails.",
-      "    hnit: Send more e-mails.",
-      /^programme\.yaml:24: achievements\.sent\.hnit: unknown key; expected one of title, hint, .* did you mean hint\?/,
+      "    hnt: Send more e-mails.",
+      /^programme\.yaml:24: achievements\.sent\.hnt: unknown key; expected one of title, hint, .* did you mean hint\?/,
     ],
     [
       "an unknown kind",

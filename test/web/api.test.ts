@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Database, transaction } from "../../db/client.ts";
+import { parseProgramme } from "../../src/programme/document.ts";
 import { openStandings } from "../../src/standings/reading.ts";
 import { type ApiParts, createApi, routes } from "../../src/web/api.ts";
 import { type OpenWeb, openWeb } from "../../src/web/server.ts";
@@ -11,14 +12,32 @@ const now = new Date("2026-06-15T12:00:00Z");
 const ago = (ms: number) => new Date(now.getTime() - ms);
 const hour = 3_600_000;
 
-const programme = {
-  perfect: 100,
-  achievements: [
-    { key: "registered", title: "Registered", hint: "Register.", maximum: 10 },
-    { key: "articles", title: "Joint articles", hint: "Publish an article with us.", maximum: 15 },
-    { key: "fair", title: "Trade fair", hint: "Come to the fair.", maximum: 10 },
-  ],
-};
+const rule = { measure: "count", window: "ever" };
+const programme = parseProgramme(
+  JSON.stringify({
+    programme: "Programme",
+    "time-zone": "Europe/Amsterdam",
+    perfect: 35,
+    evidence: { registration: "Registration", article: "Article", fair: "Trade fair" },
+    achievements: {
+      registered: {
+        ...{ title: "Registered", hint: "Register.", evidence: "registration", ...rule },
+        award: { points: 10, "at-least": 1 },
+      },
+      articles: {
+        ...{ title: "Joint articles", hint: "Publish an article with us.", evidence: "article", ...rule },
+        unit: "articles",
+        award: { each: 5, cap: 15 },
+      },
+      fair: {
+        ...{ title: "Trade fair", hint: "Come to the fair.", evidence: "fair", ...rule },
+        requires: "articles",
+        award: { points: 10, "at-least": 1 },
+      },
+    },
+  }),
+  "programme.yaml",
+);
 
 describe("the API", () => {
   let database: TestDatabase;
@@ -149,20 +168,39 @@ describe("the API", () => {
           name: "One",
           rank: 2,
           points: 15,
-          perfect: 100,
+          perfect: 35,
           scoreVersion: 1,
           reachedAt: now.toISOString(),
           achievements: [
-            { key: "registered", title: "Registered", units: 2, points: 10, maximum: 10 },
+            {
+              key: "registered",
+              title: "Registered",
+              units: 2,
+              points: 10,
+              maximum: 10,
+              sentence: "Registration: 2; 1 is enough",
+              notes: [],
+            },
             {
               key: "articles",
               title: "Joint articles",
               units: 1,
               points: 5,
               maximum: 15,
+              sentence: "1 of 3 articles; the second brings 5 points more",
+              notes: [],
               hint: "Publish an article with us.",
             },
-            { key: "fair", title: "Trade fair", units: 0, points: 0, maximum: 10, hint: "Come to the fair." },
+            {
+              key: "fair",
+              title: "Trade fair",
+              units: 0,
+              points: 0,
+              maximum: 10,
+              sentence: "Trade fair: 0 of 1; the first brings 10 points",
+              notes: [],
+              hint: "Come to the fair.",
+            },
           ],
         },
       });
@@ -179,6 +217,40 @@ describe("the API", () => {
         units: 1.4,
         points: 7,
         maximum: null,
+        sentence: "gone: 7 points under an older version of the programme, until it is scored again",
+        notes: [],
+      });
+    });
+
+    test.each([
+      [undefined, "en", "1 of 3 articles; the second brings 5 points more"],
+      ["nl-NL,nl;q=0.9,en;q=0.8", "nl", "1 van 3 articles; de tweede levert 5 punten meer op"],
+      ["fr, de;q=0.5", "de", "1 von 3 articles; 2 bringen 5 Punkte mehr"],
+    ])(
+      "speaks the language asked for by %s, and says that it depends on it",
+      async (asked, language, said) => {
+        const [id] = await addPartners(db, [{ name: "One" }]);
+        await award(id!, { articles: 5, "adjustment:4": -3 });
+        const headers: Record<string, string> = asked === undefined ? {} : { "Accept-Language": asked };
+        const answer = await ask("/api/partners/partner-1", { headers });
+        expect(answer.headers.get("content-language")).toBe(language);
+        expect(answer.headers.get("vary")).toBe("Accept-Language");
+        const { achievements, points } = (await answer.json()) as {
+          points: number;
+          achievements: { key: string; points: number; sentence: string; notes: string[] }[];
+        };
+        expect(achievements.map(({ sentence }) => sentence)).toContain(said);
+        expect(achievements.at(-1)).toMatchObject({ key: "adjustment:4", points: -3, maximum: null });
+        expect(points).toBe(2);
+      },
+    );
+
+    test("says which gate keeps points back", async () => {
+      await addPartners(db, [{ name: "One" }]);
+      const { body } = await read("/api/partners/partner-1");
+      expect((body as { achievements: unknown[] }).achievements.at(-1)).toMatchObject({
+        sentence: "Trade fair: 0 of 1",
+        notes: ["No points until “Joint articles” has been reached."],
       });
     });
 

@@ -4,6 +4,7 @@ import { sql } from "drizzle-orm";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Database, transaction } from "../../db/client.ts";
+import { parseProgramme } from "../../src/programme/document.ts";
 import { openStandings, redisForReading } from "../../src/standings/reading.ts";
 import { redisStandings } from "../../src/standings/redis.ts";
 import { markStandingsPending, refreshStandings } from "../../src/standings/refresh.ts";
@@ -11,11 +12,19 @@ import { createApi } from "../../src/web/api.ts";
 import { openWeb } from "../../src/web/server.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { redisUrl, testPrefix } from "../redis.ts";
+import { programmeText } from "../scoring/programmes.ts";
 import { addPartners } from "../standings/partners.ts";
 
-const maximum = 1_000_000;
-const achievements = ["a", "b", "c"].map((key) => ({ key, title: key, hint: "", maximum }));
-const programme = () => Promise.resolve({ perfect: 100, achievements });
+const award = { points: 1000, "at-least": 1 };
+const rules = parseProgramme(
+  programmeText({
+    a: { evidence: "a", award },
+    b: { evidence: "b", award },
+    c: { evidence: "c", award },
+  }),
+  "programme.yaml",
+);
+const programme = () => Promise.resolve(rules);
 
 interface Shown {
   slug: string;

@@ -1,0 +1,44 @@
+// Evidence is present, absent or unknown. Unknown: the source has not confirmed it of late. It keeps its points, and whoever
+// asks is told since when.
+import { sql } from "drizzle-orm";
+import type { Database } from "../../db/client.ts";
+
+/** When a source's evidence counts as too old: milliseconds, by the source's key; undefined: it is configured no more. */
+export type FreshWithin = (source: string) => number | undefined;
+
+interface ConnectionRow {
+  id: number;
+  source: string;
+  state: string;
+  last_complete_at: Date | null;
+  last_attempt_at: Date | null;
+}
+
+/**
+ * Says of a piece of evidence since when it is not confirmed; null: it is. It is confirmed by having been recorded, and by
+ * every run of its connection that ended complete. That is not enough where the last run did not, or where it is longer ago
+ * than the source's freshness target.
+ */
+export async function readConfirmation(
+  db: Database,
+  connectionIds: Iterable<number>,
+  question: { freshWithin: FreshWithin; now: Date },
+): Promise<(evidence: { connectionId: number; recordedAt: Date }) => Date | null> {
+  const ids = [...new Set(connectionIds)];
+  const rows = await db.execute<Record<string, unknown> & ConnectionRow>(sql`
+    select connections.id, source, connections.state, connections.last_complete_at, last_attempt_at
+    from connections join sources on sources.key = source where id = any(${sql.param(ids)}::bigint[])`);
+  const connections = new Map(rows.map((row) => [row.id, row]));
+  return ({ connectionId, recordedAt }) => {
+    const connection = connections.get(connectionId);
+    if (connection === undefined) return null;
+    const { state, source, last_complete_at: completeAt, last_attempt_at: attemptAt } = connection;
+    const confirmedAt = completeAt !== null && completeAt > recordedAt ? completeAt : recordedAt;
+    const freshWithin = question.freshWithin(source);
+    const isOld = freshWithin !== undefined && question.now.getTime() - confirmedAt.getTime() > freshWithin;
+    const hasFailed = state === "failed" || state === "partial" || state === "held";
+    // What the very run recorded that then broke off is confirmed by it.
+    const isSeen = attemptAt !== null && recordedAt >= attemptAt;
+    return isOld || (hasFailed && !isSeen) ? confirmedAt : null;
+  };
+}
