@@ -57,9 +57,9 @@ export const de: Record<keyof typeof en, string> = {
   "step.nth":
     "{units, plural, one {# bringt} other {# bringen}} {gain, plural, one {# Punkt} other {# Punkte}}{again, select, yes { mehr} other {}}",
   "step.more":
-    "{more, number, exact} mehr bringen {gain, plural, one {# Punkt} other {# Punkte}}{again, select, yes { dazu} other {}}",
+    "{more, plural, one {# mehr bringt} other {# mehr bringen}} {gain, plural, one {# Punkt} other {# Punkte}}{again, select, yes { dazu} other {}}",
   "step.at":
-    "{units, number, exact} bringen {gain, plural, one {# Punkt} other {# Punkte}}{again, select, yes { mehr} other {}}",
+    "{units, plural, one {# bringt} other {# bringen}} {gain, plural, one {# Punkt} other {# Punkte}}{again, select, yes { mehr} other {}}",
   "step.at-percent":
     "{units, number, exact} % bringen {gain, plural, one {# Punkt} other {# Punkte}}{again, select, yes { mehr} other {}}",
   "step.more-than":

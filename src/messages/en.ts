@@ -55,9 +55,9 @@ export const en = {
   "step.nth":
     "the {units, selectordinal, =1 {first} =2 {second} =3 {third} =4 {fourth} =5 {fifth} =6 {sixth} one {#st} two {#nd} few {#rd} other {#th}} brings {gain, plural, one {# point} other {# points}}{again, select, yes { more} other {}}",
   "step.more":
-    "{more, number, exact} more bring {gain, plural, one {# point} other {# points}}{again, select, yes { more} other {}}",
+    "{more, plural, one {# more brings} other {# more bring}} {gain, plural, one {# point} other {# points}}{again, select, yes { more} other {}}",
   "step.at":
-    "{units, number, exact} bring {gain, plural, one {# point} other {# points}}{again, select, yes { more} other {}}",
+    "{units, plural, one {# brings} other {# bring}} {gain, plural, one {# point} other {# points}}{again, select, yes { more} other {}}",
   "step.at-percent":
     "{units, number, exact} % bring {gain, plural, one {# point} other {# points}}{again, select, yes { more} other {}}",
   "step.more-than":

@@ -57,9 +57,9 @@ export const nl: Record<keyof typeof en, string> = {
   "step.nth":
     "de {units, selectordinal, =1 {eerste} =2 {tweede} =3 {derde} =4 {vierde} =5 {vijfde} =6 {zesde} other {#e}} levert {gain, plural, one {# punt} other {# punten}}{again, select, yes { meer} other {}} op",
   "step.more":
-    "nog {more, number, exact} leveren {gain, plural, one {# punt} other {# punten}}{again, select, yes { meer} other {}} op",
+    "nog {more, plural, one {# levert} other {# leveren}} {gain, plural, one {# punt} other {# punten}}{again, select, yes { meer} other {}} op",
   "step.at":
-    "{units, number, exact} leveren {gain, plural, one {# punt} other {# punten}}{again, select, yes { meer} other {}} op",
+    "{units, plural, one {# levert} other {# leveren}} {gain, plural, one {# punt} other {# punten}}{again, select, yes { meer} other {}} op",
   "step.at-percent":
     "{units, number, exact} % levert {gain, plural, one {# punt} other {# punten}}{again, select, yes { meer} other {}} op",
   "step.more-than":

@@ -164,9 +164,7 @@ export async function play(
   programmes: ProgrammeVersions,
   history: { first: string; steps: Step[] },
 ): Promise<{ partners: number[]; settled: Date[] }> {
-  await db.execute(
-    sql`truncate partners, sources, programme_versions, clock, evidence, ledger, runs restart identity cascade`,
-  );
+  await clear(db);
   const partners = await addPartners(db, 3);
   const connections = [
     await addConnection(db, { source: "one", partnerId: partners[0]! }),
@@ -239,6 +237,13 @@ export async function play(
       case "nothing":
     }
   }
+}
+
+/** Leaves nothing of a history, and begins counting again. */
+export async function clear(db: Database): Promise<void> {
+  await db.execute(
+    sql`truncate partners, sources, programme_versions, clock, evidence, ledger, runs, adjustments restart identity cascade`,
+  );
 }
 
 /** What is refused has not happened. */
