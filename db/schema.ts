@@ -38,6 +38,9 @@ export const partners = pgTable(
     mergedInto: id("merged_into"),
     listed: boolean("listed").notNull().default(true),
     createdAt: instant("created_at").notNull().defaultNow(),
+    /** What was known of it has been erased: only its number, its ledger and this are left. */
+    forgottenAt: instant("forgotten_at"),
+    forgottenBy: text("forgotten_by"),
   },
   (t) => [
     primaryKey({ name: "partners_pkey", columns: [t.id] }),
@@ -46,6 +49,10 @@ export const partners = pgTable(
     check("partners_slug_check", sql`${t.slug} ~ '^[a-z0-9]+(-[a-z0-9]+)*$'`),
     check("partners_status_check", sql`${t.status} in ('active', 'suspended', 'merged')`),
     check("partners_merged_check", sql`(${t.status} = 'merged') = (${t.mergedInto} is not null)`),
+    check(
+      "partners_forgotten_check",
+      sql`(${t.forgottenAt} is null) = (${t.forgottenBy} is null) and (${t.forgottenAt} is null or ${t.status} <> 'active')`,
+    ),
     // Those the standings leave out: few, so that they are subtracted instead of the others counted.
     index("partners_hidden_idx").on(t.id).where(sql`not (${t.status} = 'active' and ${t.listed})`),
   ],
@@ -115,10 +122,14 @@ export const connections = pgTable(
     /** Who collects this connection now. Taken over once it has passed. */
     leaseToken: uuid("lease_token"),
     leaseUntil: instant("lease_until"),
-    /** An administrator approved the loss that held the last listing: the next listing may take it. */
-    lossApproved: boolean("loss_approved").notNull().default(false),
     /** By which the source can say that nothing has changed since the last complete listing; null from its next page on. */
     validators: jsonb("validators"),
+    /** Runs in a row that ended `failed` or `partial`. From some of them on it is tried rarely (src/runs/circuit.ts). */
+    failures: integer("failures").notNull().default(0),
+    /** Tried rarely: no schedule calls it before this instant. */
+    restUntil: instant("rest_until"),
+    /** The system refused the credential: no schedule calls it before it has another one. */
+    refused: boolean("refused").notNull().default(false),
   },
   (t) => [
     primaryKey({ name: "connections_pkey", columns: [t.id] }),
@@ -226,10 +237,18 @@ export const runConnections = pgTable(
     seen: integer("seen").notNull().default(0),
     /** Rows written to `listings`: when there are fewer, a crash has emptied it. null: no page of a complete listing yet. */
     listed: integer("listed"),
+    /** How often its complete listing has begun again: what an earlier beginning named vouches for nothing. */
+    beginning: integer("beginning").notNull().default(0),
     added: integer("added").notNull().default(0),
     changed: integer("changed").notNull().default(0),
     absent: integer("absent").notNull().default(0),
     unmatched: integer("unmatched").notNull().default(0),
+    /** Rows that are there and cannot be read. */
+    quarantined: integer("quarantined").notNull().default(0),
+    /** Evidence its complete listing did not name, as far as nobody had decided about it before. */
+    missing: integer("missing").notNull().default(0),
+    /** What was done about that: believed and taken, or held because of the connection's own loss or the whole source's. */
+    loss: text("loss", { enum: ["believed", "connection", "source"] }),
   },
   (t) => [
     primaryKey({ name: "run_connections_pkey", columns: [t.runId, t.connectionId] }),
@@ -244,6 +263,63 @@ export const runConnections = pgTable(
       "run_connections_state_check",
       sql`${t.state} in ('queued', 'running', 'deferred', 'complete', 'partial', 'held', 'failed')`,
     ),
+    check("run_connections_loss_check", sql`${t.loss} in ('believed', 'connection', 'source')`),
+  ],
+);
+
+/** Rows of sources that are there and cannot be read. Gone once they can be, or once a complete listing lacks them. */
+export const quarantinedRows = pgTable(
+  "quarantined_rows",
+  {
+    connectionId: id("connection_id").notNull(),
+    /** As a fact's; where the row has no readable id, its place in the listing. */
+    externalId: text("external_id").notNull(),
+    /** false: it may be any piece of evidence, so a listing that holds it can call nothing absent. */
+    identified: boolean("identified").notNull().default(true),
+    source: text("source").notNull(),
+    /** What is wrong with it, without what it holds of people. */
+    reason: text("reason").notNull(),
+    /** The run that met it last, and which beginning of its listing. */
+    runId: id("run_id").notNull(),
+    runBeginning: integer("run_beginning").notNull().default(0),
+    firstSeenAt: instant("first_seen_at").notNull(),
+    lastSeenAt: instant("last_seen_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "quarantined_rows_pkey", columns: [t.connectionId, t.externalId] }),
+    foreignKey({
+      name: "quarantined_rows_connection_fkey",
+      columns: [t.connectionId],
+      foreignColumns: [connections.id],
+    }),
+  ],
+);
+
+/**
+ * Evidence that complete listings did not name and whose loss was held: what an administrator decides about. Gone once a
+ * listing names it again, or its loss was taken.
+ */
+export const heldLosses = pgTable(
+  "held_losses",
+  {
+    connectionId: id("connection_id").notNull(),
+    externalId: text("external_id").notNull(),
+    /** The run that held it last. */
+    runId: id("run_id").notNull(),
+    /** null: nobody has decided. `rejected`: not believed, so it stays, and the same loss asks nobody again. */
+    decision: text("decision", { enum: ["approved", "rejected"] }),
+    decidedBy: text("decided_by"),
+    decidedAt: instant("decided_at"),
+  },
+  (t) => [
+    primaryKey({ name: "held_losses_pkey", columns: [t.connectionId, t.externalId] }),
+    foreignKey({
+      name: "held_losses_connection_fkey",
+      columns: [t.connectionId],
+      foreignColumns: [connections.id],
+    }),
+    index("held_losses_run_idx").on(t.runId),
+    check("held_losses_decision_check", sql`${t.decision} in ('approved', 'rejected')`),
   ],
 );
 
@@ -292,6 +368,8 @@ export const evidence = pgTable(
     /** sha256 (hex, 32 characters of it) of everything above that the source said. */
     digest: text("digest").notNull(),
     runId: id("run_id"),
+    /** Which beginning of its run's listing recorded it (run_connections.beginning). */
+    runBeginning: integer("run_beginning").notNull().default(0),
     recordedAt: instant("recorded_at").notNull(),
     supersededAt: instant("superseded_at"),
   },
