@@ -3,6 +3,7 @@
 import { Command, CommanderError, Help } from "commander";
 import { openCalls } from "./cli/calls.ts";
 import { addChecks } from "./cli/checks.ts";
+import { addEvidence } from "./cli/evidence.ts";
 import { addPartners } from "./cli/partners.ts";
 import { addProgramme } from "./cli/programme.ts";
 import { addRuns } from "./cli/runs.ts";
@@ -48,7 +49,7 @@ export function describeCommands(parts: CommandParts, output: Output): Command {
     })
     .addHelpText("after", environmentHelp);
   const calls = openCalls(parts, output);
-  for (const add of [addServing, addRuns, addScores, addProgramme, addPartners, addChecks])
+  for (const add of [addServing, addRuns, addScores, addProgramme, addPartners, addEvidence, addChecks])
     add(program, calls);
   return program;
 }

@@ -22,6 +22,8 @@ export interface Config {
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent" | undefined;
   /** How many connections of the database pool this process may use. */
   poolSize: number;
+  /** How long a worker that has died keeps a connection. One that lives extends it with every page, and a third of it apart. */
+  leaseMs: number;
 }
 
 const optionalUrl = (protocols: string[]) =>
@@ -62,6 +64,7 @@ const environment = z.object({
   STANDINGS_HOST: z.string().default("127.0.0.1"),
   STANDINGS_PORT: integer(4600, 0, 65_535),
   STANDINGS_POOL: integer(10, 4, 200),
+  STANDINGS_LEASE_MS: integer(15_000, 500, 600_000),
   LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
       error: "expected trace, debug, info, warn, error, fatal or silent",
@@ -98,6 +101,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     host: value.STANDINGS_HOST,
     port: value.STANDINGS_PORT,
     poolSize: value.STANDINGS_POOL,
+    leaseMs: value.STANDINGS_LEASE_MS,
     logLevel: value.LOG_LEVEL,
   };
 }

@@ -133,7 +133,9 @@ async function put(
   // Another use changes what the connection's evidence says: the next pull begins anew and supersedes it.
   await tx.execute(sql`
     update connections set partner_id = ${row.partnerId}::bigint, attributes = ${attributes}::jsonb, active = true,
-      secret = ${sameSecret ? known.secret : sealed}, retry_at = null, validators = null,
+      secret = ${sameSecret ? known.secret : sealed}, retry_at = null, validators = null, refused = refused and ${sameSecret}::boolean,
+      failures = case when ${sameSecret}::boolean then failures else 0 end,
+      rest_until = case when ${sameSecret}::boolean then rest_until end,
       cursor = case when ${known.use === row.use} then cursor end,
       -- A pull under way would write its own cursor over that: it loses its lease, and begins anew.
       lease_token = case when ${known.use === row.use} then lease_token end,
@@ -169,9 +171,9 @@ async function moveEvidence(
   await supersede(tx, ids, now);
   await tx.execute(sql`
     insert into evidence (source, connection_id, external_id, partner_id, kind, occurred_at, ended_at, quantity,
-      attributes, title, link, digest, run_id, recorded_at)
+      attributes, title, link, digest, run_id, run_beginning, recorded_at)
     select source, connection_id, external_id, ${partnerId}::bigint, kind, occurred_at, ended_at, quantity,
-      attributes, title, link, digest, run_id, superseded_at
+      attributes, title, link, digest, run_id, run_beginning, superseded_at
     from evidence where id = any(${sql.param(ids)}::bigint[])`);
   return [partnerId, ...rows.map((row) => row.partner_id)].filter((id) => id !== null);
 }

@@ -147,7 +147,8 @@ export async function registerSources(db: Database, sources: Source[]): Promise<
           on conflict (key) do update set connector = excluded.connector, settings_digest = excluded.settings_digest
             where (sources.connector, sources.settings_digest) is distinct from (excluded.connector, excluded.settings_digest)
           returning key)
-        update connections set cursor = null, cursor_run = null, validators = null, lease_token = null, lease_until = null
+        update connections set cursor = null, cursor_run = null, validators = null, lease_token = null, lease_until = null,
+          failures = 0, rest_until = null
         where source in (select key from put) and exists (select from known)`);
       if (!source.connector.perAccount) {
         await tx.execute(sql`

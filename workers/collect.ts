@@ -1,21 +1,21 @@
 // Pulls one connection, page by page. Twice is harmless: the second delivery finds the lease taken or the work done, and a
 // page that is recorded again changes nothing.
 import { SourceError } from "../src/errors.ts";
-import { dropListing, finishListing, restartListing } from "../src/evidence/absence.ts";
-import { keepLease, type Lease, LeaseLostError, recordPage } from "../src/evidence/record.ts";
+import { finishListing, restartListing } from "../src/evidence/absence.ts";
+import { isSpoilt, readRows } from "../src/evidence/quarantine.ts";
+import { dropListing, keepLease, type Lease, LeaseLostError, recordPage } from "../src/evidence/record.ts";
 import { openPull } from "../src/runs/pull.ts";
 import { readFinishableReconciles } from "../src/runs/reconcile.ts";
 import { claimCollection, type Settlement, settleCollection } from "../src/runs/sync.ts";
 import type { Failure, Handler, Work } from "./handler.ts";
 
-/** How long a worker that has died keeps a connection. One that lives extends it with every page, and a third of it apart. */
-const LEASE_MS = 15_000;
-
 export const collect: Handler<"collect"> = async ({ runId, connectionId }, work) => {
   const { db, now } = work;
-  const collection = await claimCollection(db, { runId, connectionId }, { leaseMs: LEASE_MS, now: now() });
+  const { leaseMs } = work.config;
+  const collection = await claimCollection(db, { runId, connectionId }, { leaseMs, now: now() });
   if (collection === undefined) return undefined;
-  const lease: Lease = { ...collection, token: collection.lease.token, durationMs: LEASE_MS };
+  const lease: Lease = { ...collection, token: collection.lease.token, durationMs: leaseMs };
+  if (collection.once) work.tryOnce();
   work.onFailure(async (failure) => {
     if (failure.error instanceof LeaseLostError) return;
     await settleCollection(db, lease, toSettlement(failure, now()), now());
@@ -23,18 +23,27 @@ export const collect: Handler<"collect"> = async ({ runId, connectionId }, work)
   });
 
   using _ = heartbeat(work, lease);
-  const { listing, pages, validators } = openPull(work, collection);
+  const { listing, begins, pages, validators } = openPull(work, collection);
+  const counts = { seen: 0, added: 0, changed: 0, absent: 0, quarantined: 0 };
   let unchanged = false;
-  const counts = { seen: 0, added: 0, changed: 0, absent: 0 };
+  let first = begins;
   for await (const page of pages) {
     work.signal.throwIfAborted();
     unchanged = page.unchanged === true;
-    const outcome = await recordPage(db, lease, page, { listing: listing && !unchanged, now: now() });
+    const outcome = await recordPage(db, lease, page, {
+      listing: listing && !unchanged,
+      begins: first,
+      now: now(),
+    });
+    first = false;
+    counts.quarantined += outcome.quarantined;
     counts.seen += outcome.seen;
     counts.added += outcome.added;
     counts.changed += outcome.changed;
     if (outcome.added + outcome.changed > 0) await work.queues.nudge("score", {});
+    if (outcome.quarantined > 0) await stopWhereSpoilt(work, lease, false);
   }
+  if (counts.quarantined > 0) await stopWhereSpoilt(work, lease, true);
   // An unchanged source has named nothing, and nothing is absent for that.
   const isListed = listing && !unchanged;
   const settlement = isListed ? await concludeListing(work, lease, counts) : { state: "complete" as const };
@@ -55,12 +64,22 @@ function heartbeat(work: Work, lease: Lease): Disposable {
     keepLease(work.db, lease, work.now()).catch((error: unknown) => {
       work.log.debug({ err: error }, "the lease was not extended");
     });
-  }, LEASE_MS / 3);
+  }, lease.durationMs / 3);
   return {
     [Symbol.dispose]() {
       clearInterval(timer);
     },
   };
+}
+
+/** Throws a SourceError (data) where too many of the run's rows cannot be read: what the rest says is not to be relied on. */
+async function stopWhereSpoilt({ db }: Work, lease: Lease, isOver: boolean): Promise<void> {
+  const rows = await readRows(db, lease);
+  if (!isSpoilt(rows, isOver)) return;
+  throw new SourceError(
+    "data",
+    `${rows.quarantined} of ${rows.read + rows.quarantined} rows cannot be read; see: standings evidence quarantined`,
+  );
 }
 
 async function concludeListing(work: Work, lease: Lease, counts: { absent: number }): Promise<Settlement> {
@@ -70,8 +89,13 @@ async function concludeListing(work: Work, lease: Lease, counts: { absent: numbe
     throw new SourceError("transient", "the listing was lost in a crash of the database and begins again");
   }
   await dropListing(work.db, lease);
+  if (end.outcome === "unclear") {
+    const reason = `${end.unidentified} rows have no readable id and may be anything, so nothing is called absent; see: standings evidence quarantined`;
+    return { state: "partial", errorClass: "data", reason };
+  }
   if (end.outcome === "held") {
-    const reason = `${end.missing} of ${end.known} pieces of evidence are gone at once; approve the loss with: standings runs approve ${lease.runId}`;
+    const where = end.of === "source" ? "of the source " : "";
+    const reason = `${end.missing} of ${end.known} pieces of evidence ${where}are gone at once; look at them with: standings runs held ${lease.runId}; believe it with: standings runs approve ${lease.runId}`;
     return { state: "held", errorClass: "data", reason };
   }
   counts.absent = end.absent;

@@ -15,6 +15,8 @@ export interface Work extends Context {
   log: Logger;
   /** Aborts at the job's time limit, when its lock is lost and when the process drains. */
   signal: AbortSignal;
+  /** This attempt is the only one: what fails now is not tried again for the same job. */
+  tryOnce(): void;
   /** Called when the attempt fails, with what the runtime has decided: for writing it into the run. */
   onFailure(write: (failure: Failure) => Promise<void>): void;
 }

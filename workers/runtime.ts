@@ -143,6 +143,7 @@ async function perform(
   const log = context.log.child({ job: name, ...data });
   const limit = AbortSignal.timeout(jobRules[name].timeoutMs);
   const signal = AbortSignal.any([limit, stopping, ...(cancelled === undefined ? [] : [cancelled])]);
+  let attempts = job.opts.attempts ?? 1;
   const writers: ((failure: Failure) => Promise<void>)[] = [];
   const startedAt = performance.now();
   try {
@@ -151,6 +152,9 @@ async function perform(
       ...context,
       log,
       signal,
+      tryOnce: () => {
+        attempts = 1;
+      },
       onFailure: (write) => writers.push(write),
     });
     const ms = Math.round(performance.now() - startedAt);
@@ -160,7 +164,7 @@ async function perform(
       ? ({ action: "wait", delayMs: 1000 } as const)
       : decideRetry(error, {
           attempt: job.attemptsMade + 1,
-          attempts: job.opts.attempts ?? 1,
+          attempts,
           started: job.attemptsStarted,
           random: Math.random(),
           backoff,

@@ -1,7 +1,7 @@
 // The commands that begin runs and show them: sync, reconcile, rescore, runs.
 import type { Command } from "commander";
 import { beginRescore } from "../commands/rescore.ts";
-import { approve, printRuns } from "../commands/runs.ts";
+import { decide, printHeld, printRuns } from "../commands/runs.ts";
 import { beginReconcile, beginSync, finishAndReport } from "../commands/sync.ts";
 import { UsageError } from "../errors.ts";
 import { type Calls, type Json, positive } from "./calls.ts";
@@ -12,10 +12,12 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .description("pulls sources now, all of them or those named, and says what changed")
     .argument("[source...]", "keys of sources.yaml")
     .option("--full", "ask for complete listings, so that what is gone is found", false)
+    .option("--now", "also where a source asked to be left alone (Retry-After)", false)
     .option("--json", "the runs and the changes as JSON", false)
-    .action(async (sources: string[], { full, json }: Json & { full: boolean }) => {
+    .action(async (sources: string[], { full, now, json }: Json & { full: boolean; now: boolean }) => {
       await working(async ({ context }, signal) => {
-        const runIds = await beginSync(context, { sources, full, askedBy: "command line" });
+        const heed = now ? "nothing" : "waits";
+        const runIds = await beginSync(context, { sources, full, askedBy: "command line", heed });
         failing(await finishAndReport(context, output, { runIds, json, signal }));
       });
     });
@@ -59,8 +61,27 @@ export function addRuns(program: Command, { output, reading, working, failing }:
       reading(({ context }) => printRuns(context, output, options)),
     );
   runs
-    .command("approve")
-    .description("believe the loss that held a run: the next complete listing takes the points")
+    .command("held")
+    .description("the evidence whose loss a run has held")
     .argument("<run>", "its number", positive)
-    .action((run: number) => reading(({ context }) => approve(context, output, run)));
+    .option("--json", "as JSON", false)
+    .action((runId: number, _: Json, command: Command) => {
+      const { json } = command.optsWithGlobals<Json>();
+      return reading(({ context }) => printHeld(context, output, { runId, json }));
+    });
+  for (const [name, decision, description] of decisions) {
+    runs
+      .command(name)
+      .description(description)
+      .argument("<run>", "its number", positive)
+      .option("--by <name>", "who decides", "command line")
+      .action((runId: number, { by }: { by: string }) =>
+        reading(({ context }) => decide(context, output, { runId, decision, by })),
+      );
+  }
 }
+
+const decisions = [
+  ["approve", "approved", "believe the loss that held a run: the next complete listing takes the points"],
+  ["reject", "rejected", "do not believe the loss that held a run: the evidence stays, unconfirmed"],
+] as const;

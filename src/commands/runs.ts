@@ -1,6 +1,7 @@
-// standings runs and standings runs approve.
+// standings runs, and what it has held: runs held, approve, reject.
 import type { Context } from "../context.ts";
-import { approveLoss, readRuns } from "../runs/runs.ts";
+import { decideLoss, readHeldLosses } from "../runs/losses.ts";
+import { readRuns } from "../runs/runs.ts";
 import type { Output } from "../terminal/output.ts";
 import { toTable } from "../terminal/table.ts";
 
@@ -36,9 +37,50 @@ export async function printRuns(
   );
 }
 
-export async function approve(context: Context, output: Output, runId: number): Promise<void> {
-  const { source, connections } = await approveLoss(context.db, runId);
+/** Decides about a loss and says what becomes of it. */
+export async function decide(
+  context: Context,
+  output: Output,
+  request: { runId: number; decision: "approved" | "rejected"; by: string },
+): Promise<void> {
+  const { source, connections, evidence } = await decideLoss(context.db, { ...request, now: context.now() });
+  const loss = `The loss of ${evidence} ${evidence === 1 ? "piece" : "pieces"} of evidence of ${connections} ${connections === 1 ? "connection" : "connections"} of ${source}`;
   output.print(
-    `The loss of ${connections} ${connections === 1 ? "connection" : "connections"} of ${source} is approved; it is taken by: standings sync ${source} --full`,
+    request.decision === "approved"
+      ? `${loss} is approved; it is taken by: standings sync ${source} --full`
+      : `${loss} is not believed: the evidence stays, unconfirmed, and the same loss asks nobody again.`,
   );
+}
+
+/** How many losses are shown; --json shows them all. */
+const SHOWN = 50;
+
+export async function printHeld(
+  context: Context,
+  output: Output,
+  options: { runId: number; json: boolean },
+): Promise<void> {
+  const losses = await readHeldLosses(context.db, options.runId);
+  if (options.json) {
+    output.print(JSON.stringify(losses, null, 2));
+    return;
+  }
+  if (losses.length === 0) {
+    output.print(`Nothing of run ${options.runId} waits for a decision.`);
+    return;
+  }
+  output.print(
+    toTable(
+      [
+        { title: "connection", cell: (loss) => `${loss.source}/${loss.connection}` },
+        { title: "evidence", cell: (loss) => loss.title ?? loss.externalId },
+        { title: "kind", cell: (loss) => loss.kind },
+        { title: "happened (UTC)", cell: (loss) => loss.occurredAt.toISOString().slice(0, 10) },
+        { title: "partner", cell: (loss) => loss.partner ?? "" },
+        { title: "decision", cell: (loss) => loss.decision ?? "waits" },
+      ],
+      losses.slice(0, SHOWN),
+    ),
+  );
+  if (losses.length > SHOWN) output.print(`… and ${losses.length - SHOWN} more`);
 }

@@ -1,6 +1,7 @@
 // standings sync [source…] [--full] and standings reconcile: pull, score, and say what changed.
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
+import type { Heed } from "../runs/circuit.ts";
 import { startReconcile } from "../runs/reconcile.ts";
 import { type RunReport, readRuns, readScoreChanges, type ScoreChange } from "../runs/runs.ts";
 import { readOpenConnections, startSync } from "../runs/sync.ts";
@@ -8,10 +9,13 @@ import type { Output } from "../terminal/output.ts";
 import { formatCount, toTable } from "../terminal/table.ts";
 import { followRuns, printTrouble } from "./follow.ts";
 
-/** Begins a sync of some sources (all of them when none is named) and enqueues its work. Returns the runs. */
+/**
+ * Begins a sync of some sources (all of them when none is named) and enqueues its work. Returns the runs. `heed`: as by hand
+ * when absent: connections that rest are called, those that a source asked to be left alone are not.
+ */
 export async function beginSync(
   context: Context,
-  request: { sources: string[]; full: boolean; askedBy: string },
+  request: { sources: string[]; full: boolean; askedBy: string; heed?: Heed },
 ): Promise<number[]> {
   const known = context.sources.sources.map((source) => source.key);
   const unknown = request.sources.filter((source) => !known.includes(source));
@@ -20,7 +24,12 @@ export async function beginSync(
   }
   const runIds: number[] = [];
   for (const source of request.sources.length > 0 ? request.sources : known) {
-    const { runId } = await startSync(context.db, { ...request, source, now: context.now() });
+    const { runId } = await startSync(context.db, {
+      heed: "waits",
+      ...request,
+      source,
+      now: context.now(),
+    });
     runIds.push(runId);
     for (const { connection, attempts } of await readOpenConnections(context.db, runId)) {
       await context.queues.nudge("collect", connection, { epoch: attempts });

@@ -40,6 +40,11 @@ export interface Page {
    */
   quarantined?: QuarantinedRow[] | undefined;
   /**
+   * A complete listing begins with this page, also where `cursor` was given: what an earlier attempt of the same run named
+   * counts no more. For connectors that cannot go on in the middle, or find that the place has moved.
+   */
+  begins?: true | undefined;
+  /**
    * The source says that nothing has changed since the last complete listing (304 to a conditional request): what is known
    * stays, and nothing is absent. The only page of its pull, without evidence.
    */
@@ -52,6 +57,10 @@ export interface QuarantinedRow {
   externalId: string;
   /** What is wrong with it, for a person; one line, without what the row holds of people. */
   reason: string;
+  /**
+   * The row names no id, so it may be any fact: a complete listing that holds it calls nothing absent.
+   */
+  unidentified?: true;
 }
 
 export interface PullInput<Settings> {

@@ -10,7 +10,8 @@ import { z } from "zod";
 import { SourceError } from "../errors.ts";
 import { defineConnector, type EvidenceFact, type Page, type PullInput } from "./connector.ts";
 import { callCopernica } from "./copernica-api.ts";
-import { readInstant, readQuantity, timeZoneSchema, toFact } from "./facts.ts";
+import { readInstant, readQuantity, readRow, sift, timeZoneSchema, toFact } from "./facts.ts";
+import { advanceMark, lookBack } from "./lookback.ts";
 import { progressSchema, Tally } from "./tally.ts";
 
 /** Months asked for between two pages: what a killed pull may have to ask again. */
@@ -75,9 +76,8 @@ const identitySchema = z.looseObject({
   name: z.string().nullish(),
 });
 const consumptionSchema = z.looseObject({ emails: number });
+const namedSchema = z.looseObject({ id: number.optional(), ID: number.optional() });
 const mailingSchema = z.looseObject({
-  id: number.optional(),
-  ID: number.optional(),
   timestamp: z.string().nullish(),
   destinations: number.nullish(),
   subject: z.string().nullish(),
@@ -89,10 +89,10 @@ const mailingsSchema = z.looseObject({
   count: number,
   total: number,
   limit: number.optional(),
-  data: z.array(mailingSchema),
+  data: z.array(namedSchema),
 });
 
-type Mailing = z.output<typeof mailingSchema>;
+type Mailing = z.output<typeof namedSchema>;
 
 /** One connection for each account; `use` ("own", "client") among its attributes is passed on to the evidence. */
 export const copernica = defineConnector<CopernicaSettings>({
@@ -119,14 +119,15 @@ function startOf({ settings, cursor, full, now }: Input): Cursor {
   const before = cursorSchema.safeParse(cursor).data;
   if (before !== undefined && (full || before.step !== "done")) return before;
   const since = startOfMonth(settings.since, settings);
-  const from = Math.max(Date.parse(before?.newest ?? "") - LOOK_BACK_MS || 0, since.getTime());
+  const newest = before === undefined ? undefined : new Date(before.newest);
+  const from = lookBack(newest, { lookBackMs: LOOK_BACK_MS, earliest: since }) ?? since;
   // The month of the last pull was not over then, and the one before the present may still have been corrected.
   const previous = monthOf(now, settings).subtract({ months: 1 }).toString();
   const open = before === undefined || before.month > previous ? previous : before.month;
   return {
     step: "consumption",
     month: before === undefined || open < settings.since ? settings.since : open,
-    from: new Date(from).toISOString(),
+    from: from.toISOString(),
     newest: before?.newest ?? since.toISOString(),
     counted: 0,
     listing: null,
@@ -195,35 +196,35 @@ async function* mailings(
     }
     const room = Math.min(readQuantity(page.limit ?? settings.pageLimit, where), settings.pageLimit);
     const fresh = tally.take(ids, total, room);
-    const evidence = page.data.flatMap((mailing, index) => {
-      // Deleting it from the fresh ones keeps a mailing that is twice on a page from being two facts.
-      return fresh.delete(ids[index] ?? "") ? toNewsletters(mailing, input, product, since) : [];
+    // Deleting it from the fresh ones keeps a mailing that is twice on a page from being two facts.
+    const rows = page.data.filter((_, index) => fresh.delete(ids[index] ?? ""));
+    const { evidence, quarantined } = sift(rows, {
+      id: (mailing) => externalIdOf(mailing, input, product),
+      place: (mailing) => externalIdOf(mailing, input, product),
+      facts: (mailing) => toNewsletters(mailing, input, product, since),
     });
-    for (const { occurredAt } of evidence) {
-      newest = new Date(
-        Math.min(Math.max(Date.parse(newest), occurredAt.getTime()), input.now.getTime()),
-      ).toISOString();
-    }
+    const seen = evidence.map(({ occurredAt }) => occurredAt);
+    newest = (advanceMark(new Date(newest), seen, input.now) ?? since).toISOString();
     const counted = at.counted + total;
     const following = product === "html" ? ("dragAndDrop" as const) : ("done" as const);
     const cursor = tally.isOver
       ? { ...at, newest, step: following, listing: null, counted }
       : { ...at, newest, listing: tally.progress };
-    yield { evidence, cursor, total: counted };
+    yield { evidence, quarantined, cursor, total: counted };
     if (tally.isOver) return;
   }
 }
 
 /** One fact, or none: for what is no mass mailing, was deleted or not sent yet, or lies before `since`. */
 function toNewsletters(
-  mailing: Mailing,
+  row: Mailing,
   input: Input,
   product: "html" | "dragAndDrop",
   since: Date,
 ): EvidenceFact[] {
-  const { settings, connection } = input;
-  // "publisher" and "ms" whatever the paths are called, so that renaming the paths renames no evidence.
-  const externalId = `${connection.key}/${product === "html" ? "publisher" : "ms"}/${idOf(mailing, "")}`;
+  const { settings } = input;
+  const externalId = externalIdOf(row, input, product);
+  const mailing = readRow(row, mailingSchema, externalId);
   const removedAt = readInstant(mailing.removed, settings.timeZone, externalId);
   if (removedAt !== undefined || (mailing.type ?? "mass") !== "mass") return [];
   const occurredAt = readInstant(mailing.timestamp, settings.timeZone, externalId);
@@ -232,6 +233,11 @@ function toNewsletters(
   if (quantity < settings.minDestinations) return [];
   const title = mailing.subject ?? undefined;
   return [toFact({ externalId, kind: "newsletter", occurredAt, quantity, attributes: useOf(input), title })];
+}
+
+/** With "publisher" and "ms" whatever the paths are called, so that renaming the paths renames no evidence. */
+function externalIdOf(mailing: Mailing, { connection }: Input, product: "html" | "dragAndDrop"): string {
+  return `${connection.key}/${product === "html" ? "publisher" : "ms"}/${idOf(mailing, "")}`;
 }
 
 function idOf(mailing: Mailing, where: string): string {

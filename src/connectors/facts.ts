@@ -4,7 +4,7 @@ import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
 import { SourceError } from "../errors.ts";
 import { quote } from "./answers.ts";
-import type { EvidenceFact } from "./connector.ts";
+import type { EvidenceFact, QuarantinedRow } from "./connector.ts";
 import { instantOfLocalTime } from "./local-time.ts";
 
 const MAX_QUANTITY = 1e11;
@@ -41,7 +41,7 @@ export function toFact(raw: EvidenceFact): EvidenceFact {
     throw refuse(`its quantity is not a number from 0 to ${MAX_QUANTITY}`);
   }
   const attributes = Object.entries(raw.attributes ?? {}).map(
-    ([name, value]) => [name, clean(value)] as const,
+    ([name, value]) => [clean(name), clean(value)] as const,
   );
   const bytes = attributes.reduce(
     (sum, pair) => sum + 8 + Buffer.byteLength(pair[0]) + Buffer.byteLength(pair[1]),
@@ -67,6 +67,64 @@ export function toFact(raw: EvidenceFact): EvidenceFact {
     link: /^https?:\/\//i.test(link) && link.length <= 2000 ? link : undefined,
     identity,
   };
+}
+
+/** How the rows of one kind are read. */
+interface Reading<Row> {
+  /** The id its fact has. undefined, empty, garbled, no text: there is none. */
+  id(row: Row): unknown;
+  /** Where it stands in the listing, for a row without an id: the same in every pull of the same listing. */
+  place(row: Row, index: number): string;
+  /** Throws a SourceError (data) where the row cannot be read. */
+  facts(row: Row): EvidenceFact[];
+}
+
+/**
+ * The facts of some rows, and the rows that cannot be read with the reason: one broken row costs nobody else's points. A row
+ * without a readable id may be any fact, so it is said to be unidentified. Errors of any other class are thrown.
+ */
+export function sift<Row>(
+  rows: Iterable<Row>,
+  reading: Reading<Row>,
+): { evidence: EvidenceFact[]; quarantined: QuarantinedRow[] } {
+  const evidence: EvidenceFact[] = [];
+  const quarantined: QuarantinedRow[] = [];
+  let index = 0;
+  for (const row of rows) {
+    try {
+      evidence.push(...reading.facts(row));
+    } catch (error) {
+      if (!(error instanceof SourceError) || error.class !== "data") throw error;
+      const id = readId(reading.id(row));
+      quarantined.push({
+        externalId: id ?? clean(reading.place(row, index)).slice(0, 512),
+        reason: error.message,
+        ...(id === undefined ? { unidentified: true } : {}),
+      });
+    }
+    index += 1;
+  }
+  return { evidence, quarantined };
+}
+
+/** One row, checked by itself, so that it can be quarantined by itself. Throws a SourceError (data) that names `of` and the place. */
+export function readRow<Schema extends z.ZodType>(
+  row: unknown,
+  schema: Schema,
+  of: string,
+): z.output<Schema> {
+  const checked = schema.safeParse(row);
+  if (checked.success) return checked.data;
+  const [issue] = checked.error.issues;
+  const place = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `;
+  throw new SourceError("data", `${quote(of)}: ${place}${issue?.message ?? ""}`);
+}
+
+/** An id as a fact may have it; numbers are written out. */
+function readId(value: unknown): string | undefined {
+  if (typeof value !== "string" && typeof value !== "number") return undefined;
+  const id = clean(String(value));
+  return isKey(id) ? id : undefined;
 }
 
 /** Without what Postgres refuses: NUL is dropped, a lone surrogate becomes U+FFFD. */
@@ -111,7 +169,7 @@ export function readInstant(
   } catch {
     throw new SourceError(
       "data",
-      `${quote(of)}: "${quote(text)}" is not a date such as 2026-10-25 or 2026-10-25 14:30:00`,
+      `${quote(of)}: ${shown(text)} is not a date such as 2026-10-25 or 2026-10-25 14:30:00`,
     );
   }
 }
@@ -132,7 +190,14 @@ export function readEnd(value: string | null | undefined, timeZone: string, of: 
 export function readQuantity(value: string | number | null | undefined, of: string): number {
   const text = String(value ?? "").trim();
   if (!/^\d{1,12}(\.\d+)?$/.test(text)) {
-    throw new SourceError("data", `${quote(of)}: "${quote(text)}" is not a number of 0 or more`);
+    throw new SourceError("data", `${quote(of)}: ${shown(text)} is not a number of 0 or more`);
   }
   return Number(text);
+}
+
+/** What stands where a date or number should: only where it looks like one, for it may be a name that slipped a column. */
+function shown(text: string): string {
+  if (text === "") return "an empty text";
+  if (/^[-+\d.,:/TZ ]{1,30}$/.test(text)) return `"${text}"`;
+  return `a text of ${text.length} characters`;
 }

@@ -2,8 +2,8 @@
 // system can export becomes evidence by naming its columns. Every pull reads the whole table, from its beginning.
 import { z } from "zod";
 import { SourceError } from "../errors.ts";
-import { defineConnector, type EvidenceFact } from "./connector.ts";
-import { readEnd, readInstant, readQuantity, timeZoneSchema, toFact } from "./facts.ts";
+import { defineConnector, type EvidenceFact, type PullInput, type QuarantinedRow } from "./connector.ts";
+import { readEnd, readInstant, readQuantity, sift, timeZoneSchema, toFact } from "./facts.ts";
 import { openTable, type Row } from "./table-rows.ts";
 
 const FACTS_A_PAGE = 500;
@@ -26,7 +26,10 @@ const settingsSchema = z
     "ended-at": column.optional(),
     quantity: column.optional(),
     partner: z.strictObject({ namespace: z.string().min(1).max(100), column }),
-    attributes: z.record(z.string().min(1), column).default({}),
+    /** A column; for people whom rules only count, with a pseudonym in the place of what the column says. */
+    attributes: z
+      .record(z.string().min(1), z.union([column, z.strictObject({ column, pseudonym: z.boolean() })]))
+      .default({}),
     title: column.optional(),
     link: column.optional(),
     /** Only rows with this value, or one of these, in the column. */
@@ -54,51 +57,69 @@ export const table = defineConnector<TableSettings>({
   perAccount: false,
   kinds: ({ evidence }) => [evidence],
   async *pull(input) {
+    const { settings } = input;
     const places = new Map<string, string>();
-    let evidence: EvidenceFact[] = [];
-    const rows = await openTable(input, columnsOf(input.settings));
+    const rows = await openTable(input, columnsOf(settings));
     if (rows === "unchanged") {
-      yield { unchanged: true, evidence, cursor: {} };
+      yield { unchanged: true, evidence: [], cursor: {} };
       return;
     }
+    let begins: true | undefined = true;
+    let page: { evidence: EvidenceFact[]; quarantined: QuarantinedRow[] } = { evidence: [], quarantined: [] };
     for await (const row of rows) {
-      for (const fact of toEvidence(row, input.settings)) {
-        const before = places.get(fact.externalId);
+      const { evidence, quarantined } = sift([row], {
+        id: ({ values }) => values[settings.id],
+        place: ({ where }) => where,
+        facts: (one) => toEvidence(one, input),
+      });
+      for (const { externalId } of [...evidence, ...quarantined]) {
+        const before = places.get(externalId);
         if (before !== undefined)
           throw new SourceError("data", `${row.where}: the id is that of ${before} too`);
-        places.set(fact.externalId, row.where);
-        evidence.push(fact);
+        places.set(externalId, row.where);
       }
-      if (evidence.length === FACTS_A_PAGE) {
-        yield { evidence, cursor: {} };
-        evidence = [];
+      page.evidence.push(...evidence);
+      page.quarantined.push(...quarantined);
+      if (page.evidence.length + page.quarantined.length === FACTS_A_PAGE) {
+        yield { ...page, cursor: {}, begins };
+        begins = undefined;
+        page = { evidence: [], quarantined: [] };
       }
     }
-    yield { evidence, cursor: {}, total: places.size };
+    yield { ...page, cursor: {}, total: places.size, begins };
   },
   async check(input) {
     const rows = await openTable(input, columnsOf(input.settings));
     if (rows === "unchanged") return "unchanged";
     let count = 0;
     let facts = 0;
+    let broken = 0;
     for await (const row of rows) {
+      const reading = { id: () => undefined, place: () => "", facts: (one: Row) => toEvidence(one, input) };
+      const { evidence, quarantined } = sift([row], reading);
       count += 1;
-      facts += toEvidence(row, input.settings).length;
+      facts += evidence.length;
+      broken += quarantined.length;
     }
-    return `${count} rows, ${facts} of them evidence`;
+    return `${count} rows, ${facts} of them evidence${broken > 0 ? `, ${broken} that cannot be read` : ""}`;
   },
 });
+
+const columnOf = (from: string | { column: string }) => (typeof from === "string" ? from : from.column);
 
 /** Every column the settings name. */
 function columnsOf(settings: TableSettings): string[] {
   const { id, occurredAt, endedAt, quantity, partner, attributes, title, link, where } = settings;
   const named = [id, occurredAt, endedAt, quantity, partner.column, title, link];
-  const all = [...named, ...Object.values(attributes), ...Object.keys(where)];
+  const all = [...named, ...Object.values(attributes).map(columnOf), ...Object.keys(where)];
   return [...new Set(all.filter((name) => name !== undefined))];
 }
 
 /** One fact, or none: for a row the settings leave out, one without a partner, one of quantity 0. */
-function toEvidence({ where, values }: Row, settings: TableSettings): EvidenceFact[] {
+function toEvidence(
+  { where, values }: Row,
+  { settings, pseudonym }: PullInput<TableSettings>,
+): EvidenceFact[] {
   const at = (name: string | undefined) => (name === undefined ? undefined : values[name]);
   const isMeant = Object.entries(settings.where).every(([name, wanted]) =>
     [wanted].flat().includes(at(name) ?? ""),
@@ -113,7 +134,11 @@ function toEvidence({ where, values }: Row, settings: TableSettings): EvidenceFa
     throw new SourceError("data", `${of}: no date in the column ${settings.occurredAt}`);
   const quantity = settings.quantity === undefined ? 1 : readQuantity(at(settings.quantity), of);
   if (quantity === 0) return [];
-  const given = Object.entries(settings.attributes).map(([name, from]) => [name, at(from) ?? ""] as const);
+  const given = Object.entries(settings.attributes).map(([name, from]) => {
+    const text = at(columnOf(from)) ?? "";
+    const isPerson = typeof from !== "string" && from.pseudonym && text !== "";
+    return [name, isPerson ? pseudonym(text.toLowerCase()) : text] as const;
+  });
   const fact: EvidenceFact = {
     externalId,
     kind: settings.evidence,

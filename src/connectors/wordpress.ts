@@ -5,7 +5,7 @@ import { z } from "zod";
 import { SourceError } from "../errors.ts";
 import { type FetchResponse, readJson } from "./answers.ts";
 import { defineConnector, type EvidenceFact, type PullInput } from "./connector.ts";
-import { readInstant, readQuantity, toFact } from "./facts.ts";
+import { readInstant, readQuantity, readRow, sift, toFact } from "./facts.ts";
 import { progressSchema, Tally } from "./tally.ts";
 
 const settingsSchema = z
@@ -44,6 +44,8 @@ const postSchema = z.object({
   tags: z.array(z.int()).optional(),
 });
 type Post = z.output<typeof postSchema>;
+type Row = { id: number; status?: unknown };
+const rowsSchema = z.array(z.looseObject({ id: z.int(), status: z.unknown().optional() }));
 
 const termsSchema = z.array(z.object({ id: z.int(), slug: z.string() }));
 
@@ -74,21 +76,30 @@ export const wordpress = defineConnector<WordpressSettings>({
       const isBeyond = page > 1 && answer.status === 400;
       const total = isBeyond ? 0 : totalOf(answer, where);
       if (tally.beginsAgain(total)) continue;
-      const posts = isBeyond ? [] : readJson(answer, z.array(postSchema), where);
+      const begins = tally.progress.position === 0 ? true : undefined;
+      const rows: Row[] = isBeyond ? [] : readJson(answer, rowsSchema, where);
       const fresh = tally.take(
-        posts.map(({ id }) => String(id)),
+        rows.map(({ id }) => String(id)),
         total,
         settings.perPage,
       );
-      const published = posts.filter(({ id, status }) => fresh.delete(String(id)) && status === "publish");
-      await nameTerms(
-        input,
-        slugs,
-        published.flatMap((post) => termsOf(post, input)),
+      const published = rows.filter(
+        ({ id, status = "publish" }) => fresh.delete(String(id)) && status === "publish",
       );
-      const evidence = published.flatMap((post) => toEvidence(post, input, slugs));
+      const read = (row: Row) => readRow(row, postSchema, `post/${row.id}`);
+      const terms = published.flatMap((row) => {
+        const post = postSchema.safeParse(row);
+        return post.success ? termsOf(post.data, input) : [];
+      });
+      await nameTerms(input, slugs, terms);
+      const { evidence, quarantined } = sift(published, {
+        // What it names is not known, and so is which of its facts these are.
+        id: () => undefined,
+        place: ({ id }) => `post/${id}`,
+        facts: (row) => toEvidence(read(row), input, slugs),
+      });
       // A listing that is over leaves no place to go on from: the next one begins at the first post.
-      yield { evidence, cursor: tally.isOver ? {} : tally.progress, total };
+      yield { evidence, quarantined, cursor: tally.isOver ? {} : tally.progress, total, begins };
       if (tally.isOver) return;
     }
   },

@@ -87,11 +87,54 @@ export async function addIdentitiesWithin(
 }
 
 /**
- * Gives current evidence (a SELECT of its ids) to a partner. What was known stays true: each row is superseded by one that
+ * Takes an identity from a partner: evidence known under it waits for a partner again, as superseding rows. Within the
+ * caller's transaction. Throws a UsageError where the partner has no such identity. Returns how much evidence it was.
+ */
+export async function removeIdentityWithin(
+  tx: Database,
+  partner: { id: number; slug: string },
+  identity: Identity,
+  now: Date,
+): Promise<{ unmatched: number }> {
+  await lockForMatching(tx);
+  const removed = await tx.execute(sql`
+    delete from identities
+    where namespace = ${identity.namespace} and key = ${identity.key} and partner_id = ${partner.id} returning 1`);
+  if (removed.length === 0) {
+    throw new UsageError(`partner ${partner.slug} has no identity ${identity.namespace}:${identity.key}`);
+  }
+  const known = sql`
+    select id from evidence where partner_id = ${partner.id} and superseded_at is null
+      and namespace = ${identity.namespace} and identity_key = ${identity.key}`;
+  const unmatched = await giveEvidence(tx, known, null, now);
+  if (unmatched > 0) await markPending(tx, [partner.id], { cause: "identity", at: now });
+  return { unmatched };
+}
+
+/** The identities of a partner, with the current evidence known under each. */
+export async function readIdentities(
+  db: Database,
+  partnerId: number,
+): Promise<(Identity & { evidence: number })[]> {
+  return db.execute<Record<string, unknown> & Identity & { evidence: number }>(sql`
+    select namespace, key, (
+      select count(*)::int from evidence
+      where evidence.partner_id = identities.partner_id and evidence.namespace = identities.namespace
+        and identity_key = key and superseded_at is null) as evidence
+    from identities where partner_id = ${partnerId} order by 1, 2`);
+}
+
+/**
+ * Gives current evidence (a SELECT of its ids) to a partner, or (null) to nobody. What was known stays true: each row is superseded by one that
  * begins where it ends. One statement: the insert reads what the update returns, so evidence_current_key never sees two
  * current rows. In id order, as every writer of evidence locks. Returns how many; marks nobody.
  */
-export async function giveEvidence(tx: Database, ids: SQL, partnerId: number, now: Date): Promise<number> {
+export async function giveEvidence(
+  tx: Database,
+  ids: SQL,
+  partnerId: number | null,
+  now: Date,
+): Promise<number> {
   const [given] = await tx.execute<{ count: number }>(sql`
     with locked as (
       select id from evidence where id in (${ids}) and superseded_at is null order by id for update),
@@ -100,20 +143,10 @@ export async function giveEvidence(tx: Database, ids: SQL, partnerId: number, no
       returning evidence.*),
     given as (
       insert into evidence (source, connection_id, external_id, partner_id, namespace, identity_key, kind, occurred_at,
-        ended_at, quantity, attributes, title, link, digest, run_id, recorded_at)
+        ended_at, quantity, attributes, title, link, digest, run_id, run_beginning, recorded_at)
       select source, connection_id, external_id, ${partnerId}::bigint, namespace, identity_key, kind, occurred_at,
-        ended_at, quantity, attributes, title, link, digest, run_id, superseded_at
+        ended_at, quantity, attributes, title, link, digest, run_id, run_beginning, superseded_at
       from ended returning 1)
     select count(*)::int as count from given`);
   return given?.count ?? 0;
-}
-
-/** How much current evidence waits for a partner, by the identity it waits for; the most first. */
-export async function readUnmatched(
-  db: Database,
-): Promise<{ namespace: string | null; key: string | null; kind: string; count: number }[]> {
-  return db.execute(sql`
-    select namespace, identity_key as key, kind, count(*)::int as count
-    from evidence where partner_id is null and superseded_at is null
-    group by 1, 2, 3 order by 4 desc, 1, 2, 3`);
 }

@@ -6,6 +6,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import type { EvidenceFact, Page } from "../connectors/connector.ts";
 import { lockForReading } from "./match.ts";
 import { markPending } from "./pending.ts";
+import { quarantine, releaseReadable } from "./quarantine.ts";
 
 /** The right to write for one connection. It ends when another process has taken the connection over. */
 export interface Lease {
@@ -21,6 +22,8 @@ export interface PageOutcome {
   added: number;
   changed: number;
   unmatched: number;
+  /** Rows of the page that cannot be read. */
+  quarantined: number;
 }
 
 /** Another process collects this connection now; whoever gets this error must stop without writing. */
@@ -39,7 +42,8 @@ interface ComparedRow {
 }
 
 /**
- * Records one page. `listing`: the page belongs to a complete listing, so what it names is remembered for absence.
+ * Records one page. `listing`: the page belongs to a complete listing, so what it names is remembered for absence. `begins`: it
+ * is the first of one, and what an earlier attempt of the run named vouches for nothing any more.
  * Recording a page twice changes nothing the second time: the digest of a current row tells what is unchanged, and
  * evidence_current_key (source, external_id) lets no second current row in. Throws LeaseLostError.
  */
@@ -47,24 +51,34 @@ export async function recordPage(
   db: Database,
   lease: Lease,
   page: Page,
-  options: { listing: boolean; now: Date },
+  options: { listing: boolean; begins?: boolean; now: Date },
 ): Promise<PageOutcome> {
   // In one order in every page, so that two pages that name the same facts never wait for each other in a circle.
   const facts = [...new Map(page.evidence.map((fact) => [fact.externalId, fact])).values()].sort((a, b) =>
     a.externalId < b.externalId ? -1 : 1,
   );
   return transaction(db, async (tx) => {
-    const owner = await extendLease(tx, lease, options.now, page);
+    const extended = await extendLease(tx, lease, options.now, page);
+    const begins = options.listing && (options.begins === true || page.begins === true);
+    const attempt = {
+      ...lease,
+      beginning: extended.beginning + (begins ? await beginListing(tx, lease) : 0),
+    };
     // Even where no fact names an identity: what is stored of it may wait for one, and be matched at this very moment.
     await lockForReading(tx);
-    const { fresh, listed } = await compare(tx, lease, facts, { owner, listing: options.listing });
+    const { fresh, listed } = await compare(tx, attempt, facts, {
+      owner: extended.partner_id,
+      listing: options.listing,
+    });
     const replaced = fresh.flatMap((row) => (row.before === undefined ? [] : [row.before]));
     await supersede(
       tx,
       replaced.map((before) => before.id),
       options.now,
     );
-    await insert(tx, lease, fresh, options.now);
+    await insert(tx, attempt, fresh, options.now);
+    if (extended.has_quarantined) await releaseReadable(tx, lease.connectionId, facts);
+    const quarantined = await quarantine(tx, attempt, page.quarantined ?? [], options.now);
     const touched = [...fresh.map((row) => row.partnerId), ...replaced.map((before) => before.partnerId)];
     await markPending(
       tx,
@@ -76,11 +90,12 @@ export async function recordPage(
       added: fresh.length - replaced.length,
       changed: replaced.length,
       unmatched: fresh.filter((row) => row.partnerId === null).length,
+      quarantined,
     };
     await tx.execute(sql`
       update run_connections set pages = pages + 1, total = coalesce(${page.total ?? null}::int, total),
         seen = seen + ${outcome.seen}, listed = coalesce(listed + ${listed ?? 0}, ${listed ?? null}::int), added = added + ${outcome.added}, changed = changed + ${outcome.changed},
-        unmatched = unmatched + ${outcome.unmatched}
+        unmatched = unmatched + ${outcome.unmatched}, quarantined = quarantined + ${quarantined}
       where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`);
     return outcome;
   });
@@ -88,21 +103,49 @@ export async function recordPage(
 
 /**
  * Holds the lease for another while, with the cursor of what is being recorded. Locks the connection's row until commit,
- * so an import that gives the connection another partner waits. Returns that partner.
+ * so an import that gives the connection another partner waits.
  */
-async function extendLease(tx: Database, lease: Lease, now: Date, page: Page): Promise<number | null> {
-  const rows = await tx.execute<{ partner_id: number | null }>(sql`
+async function extendLease(tx: Database, lease: Lease, now: Date, page: Page): Promise<ExtendedRow> {
+  const rows = await tx.execute<ExtendedRow>(sql`
     update connections set lease_until = ${new Date(now.getTime() + lease.durationMs)},
       cursor = ${JSON.stringify(page.cursor)}::jsonb, cursor_run = ${lease.runId},
       -- From here on the evidence is no longer what the last complete listing has seen.
       validators = case when ${page.unchanged === true} then validators end
     where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid
-    returning partner_id`);
+    returning partner_id,
+      coalesce((select beginning from run_connections
+        where run_id = ${lease.runId} and connection_id = ${lease.connectionId}), 0) as beginning,
+      exists (select from quarantined_rows where connection_id = ${lease.connectionId}) as has_quarantined`);
   const row = rows[0];
   if (row === undefined)
     throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
-  return row.partner_id;
+  return row;
 }
+
+type ExtendedRow = { partner_id: number | null; beginning: number; has_quarantined: boolean };
+
+/**
+ * Begins the run's complete listing again, if it had begun: rows that an earlier attempt recorded bear the number of that
+ * beginning, and what it found unchanged is forgotten. Of the holder of the lease only, within its transaction. Returns by how
+ * much the number of its beginning has risen.
+ */
+export async function beginListing(tx: Database, lease: Lease): Promise<number> {
+  const begun = await tx.execute(sql`
+    update run_connections set beginning = beginning + 1, listed = null, seen = 0, quarantined = 0
+    where run_id = ${lease.runId} and connection_id = ${lease.connectionId} and listed is not null returning 1`);
+  if (begun.length > 0) await dropListing(tx, lease);
+  return begun.length;
+}
+
+/** Forgets what a listing has named; nothing of it is needed once it has ended. */
+export async function dropListing(db: Database, lease: Lease): Promise<void> {
+  await db.execute(
+    sql`delete from listings where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`,
+  );
+}
+
+/** The lease, and which beginning of the listing its pages belong to. */
+type Attempt = Lease & { beginning: number };
 
 /** Holds the lease while a page is being fetched. Says nothing when it is lost: the next page will. */
 export async function keepLease(db: Database, lease: Lease, now: Date): Promise<void> {
@@ -122,8 +165,8 @@ interface FreshFact {
 /**
  * Holds a page against what is stored. What is unchanged comes back as nothing: Postgres compares the digests, so an unchanged
  * page costs one statement and one row (1,000 facts: 9 ms instead of 17, and a third of this process's time). For a listing,
- * what it has named is remembered in the same statement, as far as the evidence does not say so itself: a row that this run
- * has recorded bears its id. `listed`: how many facts it had not named before; undefined for a pull of changes.
+ * what it has named is remembered in the same statement, as far as the evidence does not say so itself: a row that this listing
+ * has recorded bears its run and its beginning. `listed`: how many facts it had not named before; undefined for a pull of changes.
  *
  * Each fact is looked up in evidence_current_key by itself: that is what LIMIT is for, which Postgres may not turn into
  * another join. A plain join is planned by the statistics, and a first sync has none yet: it then reads every row of the
@@ -131,7 +174,7 @@ interface FreshFact {
  */
 async function compare(
   tx: Database,
-  lease: Lease,
+  lease: Attempt,
   facts: EvidenceFact[],
   { owner, listing }: { owner: number | null; listing: boolean },
 ): Promise<{ fresh: FreshFact[]; listed: number | undefined }> {
@@ -151,17 +194,17 @@ async function compare(
   const rows = await tx.execute<Record<string, unknown> & ComparedRow>(sql`
     with compared as materialized (
       select page.position::int as position, page.external_id, ${partner} as partner_id, stored.id, stored.partner_id as stored_partner_id,
-        stored.recorded_at, stored.run_id,
+        stored.recorded_at, stored.run_id = ${lease.runId}::bigint and stored.run_beginning = ${lease.beginning}::int as says_so,
         stored.digest is not distinct from page.digest and stored.partner_id is not distinct from ${partner} as unchanged
       from unnest(${column(facts.map((fact) => fact.externalId))}, ${column(digests)}) with ordinality as page (external_id, digest, position)
       ${identified}
       left join lateral (
-        select id, digest, partner_id, recorded_at, run_id from evidence
+        select id, digest, partner_id, recorded_at, run_id, run_beginning from evidence
         where source = ${lease.source} and external_id = page.external_id and superseded_at is null limit 1) as stored on true),
     listed as (
       insert into listings (run_id, connection_id, external_id)
       select ${lease.runId}::bigint, ${lease.connectionId}::bigint, external_id from compared
-      where ${listing} and unchanged and run_id is distinct from ${lease.runId}::bigint
+      where ${listing} and unchanged and says_so is not true
       on conflict on constraint listings_pkey do nothing returning 1)
     select position, partner_id, id, stored_partner_id, recorded_at, null::int as listed from compared where not unchanged
     union all select 0, null, null, null, null, count(*)::int from listed
@@ -206,7 +249,7 @@ export async function supersede(tx: Database, ids: number[], now: Date): Promise
     update evidence set superseded_at = greatest(${now}, recorded_at) from locked where evidence.id = locked.id`);
 }
 
-async function insert(tx: Database, lease: Lease, rows: FreshFact[], now: Date): Promise<void> {
+async function insert(tx: Database, lease: Attempt, rows: FreshFact[], now: Date): Promise<void> {
   if (rows.length === 0) return;
   const column = (type: string, value: (row: FreshFact) => string | number | null) =>
     sql`${sql.param(rows.map(value))}::${sql.raw(type)}[]`;
@@ -214,9 +257,9 @@ async function insert(tx: Database, lease: Lease, rows: FreshFact[], now: Date):
   const knownFrom = (row: FreshFact) =>
     new Date(Math.max(now.getTime(), row.before?.recordedAt.getTime() ?? 0)).toISOString();
   await tx.execute(sql`
-    insert into evidence (source, connection_id, run_id, external_id, partner_id, namespace, identity_key, kind,
+    insert into evidence (source, connection_id, run_id, run_beginning, external_id, partner_id, namespace, identity_key, kind,
       occurred_at, ended_at, quantity, attributes, title, link, digest, recorded_at)
-    select ${lease.source}, ${lease.connectionId}::bigint, ${lease.runId}::bigint, fresh.* from unnest(
+    select ${lease.source}, ${lease.connectionId}::bigint, ${lease.runId}::bigint, ${lease.beginning}::int, fresh.* from unnest(
       ${column("text", ({ fact }) => fact.externalId)}, ${column("bigint", ({ partnerId }) => partnerId)},
       ${column("text", ({ fact }) => fact.identity?.namespace ?? null)},
       ${column("text", ({ fact }) => fact.identity?.key ?? null)},

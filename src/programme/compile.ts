@@ -51,9 +51,10 @@ export interface CompiledProgramme {
    * A SELECT of (partner_id int8, achievement text, units numeric, points int4): a row for every achievement of every partner
    * in scope that has evidence of a kind the programme asks for, counted or not. No row means 0 units and 0 points.
    * Points are 0 or more; units may be negative where quantities are. Status and listing of partners are not looked at.
-   * `supposed` evidence is evaluated as if it were stored, whatever the scope; evidence `without` as if it were not.
+   * `supposed` evidence is evaluated as if it were stored, whatever the scope; evidence `without` as if it were not. `instead`:
+   * nothing that is stored is, but this SELECT of (partner_id, kind, occurred_at, ended_at, quantity, attributes).
    */
-  evaluation(input: Instants & { scope: Scope } & Supposition): SQL;
+  evaluation(input: Instants & { scope: Scope; instead?: SQL | undefined } & Supposition): SQL;
   /**
    * A SELECT of the evidence that an achievement counts for one partner, latest first: (id, source, external_id, kind,
    * occurred_at, ended_at, quantity, attributes, title, link, connection_id, recorded_at, before). `before`: it is in the
@@ -70,7 +71,7 @@ export interface CompiledProgramme {
 export function compileProgramme(programme: Programme): CompiledProgramme {
   const { achievements } = programme;
   return {
-    evaluation({ scope, supposed = [], without = [], ...instants }) {
+    evaluation({ scope, supposed = [], without = [], instead, ...instants }) {
       const measured = achievements.map((achievement, index) => {
         return sql`${units(achievement, programme, instants.at)} as ${column("units", index)}`;
       });
@@ -84,7 +85,10 @@ export function compileProgramme(programme: Programme): CompiledProgramme {
       const awarded = achievements.map((achievement, index) => {
         return sql`(${achievement.key}::text, ${column("units", index)}, ${kept[index]})`;
       });
-      const stored = sql`evidence where ${isKnown(instants)} and ${isInScope(scope)} and ${isOfKind(achievements)}${isLeft(without)}`;
+      const stored =
+        instead === undefined
+          ? sql`evidence where ${isKnown(instants)} and ${isInScope(scope)} and ${isOfKind(achievements)}${isLeft(without)}`
+          : sql`(${instead}) as evidence where ${isInScope(scope)} and ${isOfKind(achievements)}`;
       const rows = supposed.length === 0 ? stored : sql`(${withSupposed(stored, supposed)}) as evidence`;
       return sql`
         select partner_id, achievement, units, points

@@ -25,6 +25,8 @@ export interface PullParts {
 export interface Pull {
   /** What the pull names is everything there is; what it does not name is absent. */
   listing: boolean;
+  /** It begins at the beginning, whatever an earlier attempt of the same run has named. */
+  begins: boolean;
   pages: AsyncGenerator<Page, void, undefined>;
   /** Once there are no more pages: what the next listing may ask with whether anything has changed; undefined: nothing. */
   validators: () => KeptValidators | undefined;
@@ -53,6 +55,7 @@ export function openPull(parts: PullParts, collection: Collection): Pull {
   const input = toPullInput(parts, source, connection, listing ? validators.memory : undefined);
   return {
     listing,
+    begins: input.cursor === undefined,
     pages: source.connector.pull(input),
     // A listing that was begun by another attempt has named what that one saw: another document, perhaps.
     validators: () => (listing && !collection.resumed ? validators.kept() : undefined),

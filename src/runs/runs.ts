@@ -1,7 +1,6 @@
 // Reading runs: how far they are, how they ended, what they changed.
 import { sql } from "drizzle-orm";
-import { type Database, transaction } from "../../db/client.ts";
-import { UsageError } from "../errors.ts";
+import type { Database } from "../../db/client.ts";
 
 type RunState = "running" | "complete" | "partial" | "held" | "failed";
 
@@ -25,6 +24,8 @@ export interface RunReport {
   changed: number;
   absent: number;
   unmatched: number;
+  /** Rows that are there and cannot be read. */
+  quarantined: number;
   /** Ledger lines. */
   awards: number;
   drift: number | null;
@@ -45,12 +46,14 @@ export async function readRuns(
       coalesce(pulled.parts, 0) + ranges.parts + children.parts as parts,
       coalesce(pulled.done, 0) + ranges.done + children.done as "partsDone",
       coalesce(pages, 0) as pages, coalesce(seen, 0) as seen, coalesce(added, 0) as added,
-      coalesce(changed, 0) as changed, coalesce(absent, 0) as absent, coalesce(unmatched, 0) as unmatched
+      coalesce(changed, 0) as changed, coalesce(absent, 0) as absent, coalesce(unmatched, 0) as unmatched,
+      coalesce(quarantined, 0) as quarantined
     from (${chosen}) as runs
     cross join lateral (
       select count(*)::int as parts, (count(*) filter (where state not in ('queued', 'running')))::int as done,
         sum(pages)::int as pages, sum(seen)::int as seen, sum(added)::int as added, sum(changed)::int as changed,
-        sum(absent)::int as absent, sum(unmatched)::int as unmatched
+        sum(absent)::int as absent, sum(unmatched)::int as unmatched,
+        sum(quarantined)::int as quarantined
       from run_connections where run_id = runs.id) as pulled
     cross join lateral (
       select count(*)::int as parts, count(done_at)::int as done from run_ranges where run_id = runs.id) as ranges
@@ -116,24 +119,4 @@ export async function isScored(db: Database, until: Date): Promise<boolean> {
 export async function isRanked(db: Database, until: Date): Promise<boolean> {
   const waiting = await db.execute(sql`select from pending_standings where since <= ${until} limit 1`);
   return waiting.length === 0;
-}
-
-/**
- * Approves the loss that held a run: the next complete listing of its held connections may take the points. Throws a
- * UsageError when the run is not held. Returns the source.
- */
-export async function approveLoss(
-  db: Database,
-  runId: number,
-): Promise<{ source: string; connections: number }> {
-  return transaction(db, async (tx) => {
-    const rows = await tx.execute<{ source: string }>(sql`
-      update connections set loss_approved = true from run_connections
-      where run_connections.run_id = ${runId} and run_connections.connection_id = connections.id
-        and run_connections.state = 'held'
-      returning connections.source`);
-    const [first] = rows;
-    if (first === undefined) throw new UsageError(`run ${runId} is not held; see: standings runs`);
-    return { source: first.source, connections: rows.length };
-  });
 }

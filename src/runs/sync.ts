@@ -4,6 +4,7 @@ import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { SourceErrorClass } from "../errors.ts";
 import type { KeptValidators } from "../requests/validators.ts";
+import { FAILURES, type Heed, restMs, wakeSource, whetherCalled } from "./circuit.ts";
 
 export interface SyncRequest {
   source: string;
@@ -12,6 +13,8 @@ export interface SyncRequest {
   askedBy: string;
   /** The reconcile run this sync belongs to. */
   parentId?: number;
+  /** What keeps a connection from being called; all of it when absent. */
+  heed?: Heed;
   now: Date;
 }
 
@@ -26,7 +29,7 @@ type WaitingConnection = { connection: OpenConnection; attempts: number };
 
 /**
  * Begins a run, or joins the one that is open for the source and asks for as much. Two requests at once make one run:
- * an advisory lock on the source is held until commit. Connections that were asked to wait (Retry-After) are not called
+ * an advisory lock on the source is held until commit. Connections that were asked to wait (Retry-After) or rest are not called
  * before their time: they are `deferred` from the start.
  */
 export async function startSync(
@@ -46,7 +49,7 @@ export async function startSyncWithin(
       select id from runs where kind = 'sync' and state = 'running' and source = ${request.source}
         and ("full" or not ${request.full}::boolean) and parent_id is not distinct from ${request.parentId ?? null}::bigint
       order by id limit 1`);
-  if (open !== undefined) return { runId: open.id, joined: true };
+  if (open !== undefined && (await joinRun(tx, open.id, request))) return { runId: open.id, joined: true };
   const [run] = await tx.execute<{ id: number }>(sql`
       insert into runs (kind, source, parent_id, "full", asked_by, started_at)
       values ('sync', ${request.source}, ${request.parentId ?? null}::bigint, ${request.full}, ${request.askedBy}, ${request.now})
@@ -54,14 +57,26 @@ export async function startSyncWithin(
   if (run === undefined) throw new Error(`No run was made for source ${request.source}.`);
   await tx.execute(sql`
       insert into run_connections (run_id, connection_id, due_at, state, error_class, reason)
-      select ${run.id}, id, ${request.now},
-        case when retry_at > ${request.now} then 'deferred' else 'queued' end,
-        case when retry_at > ${request.now} then 'quota' end,
-        case when retry_at > ${request.now} then 'asked to wait until ' || to_char(retry_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' end
-      from connections where source = ${request.source} and active order by id`);
+      select ${run.id}, id, ${request.now}, case when reason is null then 'queued' else 'deferred' end, error_class, reason
+      from (${whetherCalled(request.source, request.heed ?? "all", request.now)}) as called order by id`);
   await tx.execute(sql`update sources set last_attempt_at = ${request.now} where key = ${request.source}`);
   await finishWhenDone(tx, run.id, request.now);
   return { runId: run.id, joined: false };
+}
+
+/** Whether the run is still open. Connections it has put off are called after all where the request does not heed why. */
+async function joinRun(tx: Database, runId: number, request: SyncRequest): Promise<boolean> {
+  const heed = request.heed ?? "all";
+  if (heed === "all") return true;
+  const running = await tx.execute(
+    sql`select from runs where id = ${runId} and state = 'running' for update`,
+  );
+  if (running.length === 0) return false;
+  await tx.execute(sql`
+    update run_connections set state = 'queued', due_at = ${request.now}, error_class = null, reason = null
+    from (${whetherCalled(request.source, heed, request.now)}) as called
+    where run_id = ${runId} and connection_id = called.id and state = 'deferred' and called.reason is null`);
+  return true;
 }
 
 /** The connections of a run, or of all syncs below a reconciliation, that are still to be collected. */
@@ -102,6 +117,8 @@ export interface Collection {
   key: string;
   secret: string | null;
   attributes: Record<string, string>;
+  /** It has failed so often that it is tried once and not again. */
+  once: boolean;
   /** Where to go on; null: from the beginning. */
   cursor: unknown;
   /** The cursor was written by this very run: a listing may go on from it. */
@@ -132,11 +149,11 @@ export async function claimCollection(
         lease_until = ${new Date(options.now.getTime() + options.leaseMs)}
       from open
       where connections.id = open.connection_id and (lease_until is null or lease_until <= ${options.now})
-      returning connections.*, open.full, cursor_run is not distinct from open.run_id as resumed),
+      returning connections.*, open.full, cursor_run is not distinct from open.run_id as resumed, failures >= ${FAILURES} as once),
     begun as (
       update run_connections set state = 'running', attempts = attempts + 1
       where run_id = ${job.runId} and connection_id in (select id from leased))
-    select source, "full", lease_token::text as token, key, secret, attributes, cursor, resumed, validators from leased`);
+    select source, "full", lease_token::text as token, key, secret, attributes, cursor, resumed, validators, once from leased`);
     return claimed;
   });
   if (row === undefined) return undefined;
@@ -169,12 +186,13 @@ export async function settleCollection(
   const failure = settlement.state === "complete" ? undefined : settlement;
   const validators = settlement.state === "complete" ? settlement.validators : undefined;
   const retryAt = failure !== undefined && "retryAt" in failure ? failure.retryAt : undefined;
-  await transaction(db, async (tx) => {
+  const recovered = await transaction(db, async (tx) => {
     // The connection first, as a page does: nobody takes the lease over meanwhile, and nobody waits in a circle.
-    const owned = await tx.execute(sql`
-      select from connections
+    const [owned] = await tx.execute<{ source: string; failures: number; has_secret: boolean }>(sql`
+      select source, failures, secret is not null as has_secret from connections
       where id = ${collection.connectionId} and lease_token = ${collection.token}::uuid for no key update`);
-    if (owned.length === 0) return;
+    if (owned === undefined) return undefined;
+    const health = toHealth(settlement, owned, now);
     const [ended] = await tx.execute<{ state: string }>(sql`
       with settled as (
         update run_connections set error_class = ${failure?.errorClass ?? null}, reason = ${failure?.reason ?? null},
@@ -184,6 +202,7 @@ export async function settleCollection(
         returning state),
       released as (
         update connections set lease_token = null, lease_until = null, retry_at = ${retryAt ?? null},
+          failures = ${health.failures}, rest_until = ${health.restUntil}, refused = refused and ${health.keepsRefused}::boolean or ${health.refused}::boolean,
           reason = ${failure?.reason ?? null},
           validators = case when settled.state = 'complete' then coalesce(${validators === undefined ? null : JSON.stringify(validators)}::jsonb, validators) else validators end,
           state = case settled.state when 'queued' then connections.state when 'deferred' then 'partial' else settled.state end,
@@ -192,7 +211,33 @@ export async function settleCollection(
         where connections.id = ${collection.connectionId} and runs.id = ${collection.runId})
       select state from settled`);
     if (ended !== undefined && ended.state !== "queued") await finishWhenDone(tx, collection.runId, now);
+    return owned.failures >= FAILURES && health.failures === 0 ? owned.source : undefined;
   });
+  // Of its own, in id order: two that recover at once would otherwise each wait for the other's row.
+  if (recovered !== undefined) await wakeSource(db, recovered);
+}
+
+interface Health {
+  failures: number;
+  restUntil: Date | null;
+  refused: boolean;
+  keepsRefused: boolean;
+}
+
+/** What a settlement says about the connection: an attempt that was put off says nothing, one that answered that all is well. */
+function toHealth(
+  settlement: Settlement,
+  before: { failures: number; has_secret: boolean },
+  now: Date,
+): Health {
+  const same = { failures: before.failures, restUntil: null, refused: false, keepsRefused: true };
+  if (settlement.state === "queued" || settlement.state === "deferred") return same;
+  if (settlement.state !== "failed") return { ...same, failures: 0, keepsRefused: false };
+  // Where no credential is stored, none can be changed: that failure may pass like any other.
+  if (settlement.errorClass === "auth" && before.has_secret) return { ...same, refused: true };
+  const failures = before.failures + 1;
+  const ms = restMs(failures);
+  return { ...same, failures, restUntil: ms === 0 ? null : new Date(now.getTime() + ms) };
 }
 
 /**

@@ -205,6 +205,14 @@ c5,acme,Eve,2026-03-28,9999-12-31,expert,1
       `${HEADER}c1,acme,A,2026-01-01,\nc1,acme,B,2026-01-01,\n`,
       "line 3: the id is that of",
     ],
+  ])("%s is named with its place", async (_, text, message) => {
+    await expect(pull(text)).rejects.toMatchObject({
+      class: "data",
+      message: expect.stringContaining(message) as string,
+    });
+  });
+
+  test.each([
     ["a missing id", `${HEADER},acme,A,2026-01-01,\n`, "line 2: the id is missing"],
     ["an impossible date", `${HEADER}c1,acme,A,2026-02-30,\n`, 'line 2 (c1): "2026-02-30" is not a date'],
     ["a missing date", `${HEADER}c1,acme,A,,\n`, "no date in the column since"],
@@ -214,19 +222,44 @@ c5,acme,Eve,2026-03-28,9999-12-31,expert,1
       `${HEADER}c1,acme,A,2026-02-01,2026-01-01\n`,
       "c1: it ends before it begins",
     ],
-  ])("%s is named with its place", async (_, text, message) => {
-    await expect(pull(text)).rejects.toMatchObject({
-      class: "data",
-      message: expect.stringContaining(message) as string,
-    });
+    [
+      "text in another encoding that would change who is meant",
+      Buffer.from(`${HEADER}c1,caf\u00e9,A,2026-01-01,\n`, "latin1"),
+      "c1: a domain of 1 to 512 undamaged characters was expected",
+    ],
+  ])("a row with %s is quarantined, and the others are evidence", async (_, text, reason) => {
+    const others = "c7,acme,G,2026-01-01,\nc8,acme,H,2026-01-01,\n";
+    const [page] = await pull(Buffer.concat([Buffer.from(text), Buffer.from(others)]));
+    expect(page?.evidence.map(({ externalId }) => externalId)).toEqual(["c7", "c8"]);
+    expect(page?.quarantined).toEqual([
+      expect.objectContaining({ reason: expect.stringContaining(reason) as string }),
+    ]);
   });
 
-  test("text in another encoding is refused where it would change who is meant", async () => {
-    const latin1 = Buffer.from(`${HEADER}c1,caf\u00e9,A,2026-01-01,\n`, "latin1");
-    await expect(pull(latin1)).rejects.toMatchObject({
-      class: "data",
-      message: expect.stringContaining("undamaged") as string,
+  test("a row without an id is known by its line, and may be any fact", async () => {
+    const [page] = await pull(`${HEADER},acme,A,2026-01-01,\n`);
+    expect(page?.quarantined).toMatchObject([
+      { externalId: expect.stringMatching(/line 2$/) as string, unidentified: true },
+    ]);
+  });
+
+  test("a name that slipped into the column of a date is not repeated in the reason", async () => {
+    const [page] = await pull(`${HEADER}c1,acme,,Anna Example,\n`);
+    expect(page?.quarantined?.[0]?.reason).toMatch(/line 2 \(c1\): a text of 12 characters is not a date/);
+  });
+
+  test("a column of people can be read as pseudonyms: two people stay two, and nobody is named", async () => {
+    const people =
+      "c1,acme,Anna@x.example,2026-01-01,\nc2,acme,anna@x.example,2026-01-01,\nc3,acme,Ben,2026-01-01,\nc4,acme,,2026-01-01,\n";
+    const [page] = await pull(HEADER + people, {
+      attributes: { person: { column: "person", pseudonym: true } },
     });
+    expect(page?.evidence.map(({ attributes }) => attributes?.["person"])).toEqual([
+      "hash of anna@x.example",
+      "hash of anna@x.example",
+      "hash of ben",
+      undefined,
+    ]);
   });
 
   test("a JSON column that no row has is a mistake in the settings, not an absent value", async () => {

@@ -4,7 +4,7 @@ import type { Database } from "../../db/client.ts";
 import { finishListing, restartListing } from "../../src/evidence/absence.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
 import { type Lease, LeaseLostError } from "../../src/evidence/record.ts";
-import { approveLoss } from "../../src/runs/runs.ts";
+import { decideLoss, readHeldLosses } from "../../src/runs/losses.ts";
 import { claimCollection, settleCollection, startSync } from "../../src/runs/sync.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
@@ -115,38 +115,116 @@ describe("a sudden loss", () => {
       expect(ended).toEqual({ outcome, absent: known - left });
       expect(await readCurrent(db)).toHaveLength(left);
     } else {
-      expect(ended).toEqual({ outcome, missing: known - left, known });
+      expect(ended).toEqual({ outcome, missing: known - left, known, of: "connection" });
       expect(await readEvidence(db)).toEqual(before);
       expect(await readPendingPartners(db)).toEqual([]);
     }
   });
 
+  const latestRun = async () =>
+    (
+      await db.execute<{ id: number; state: string }>(
+        sql`select id, state from runs order by id desc limit 1`,
+      )
+    )[0]!;
+  const decide = async (decision: "approved" | "rejected", runId?: number) =>
+    await decideLoss(db, { runId: runId ?? (await latestRun()).id, decision, by: "ann", now: at(0) });
+
   test("is taken by the next listing once it was approved, and only by that one", async () => {
     await listFully(20, 0, at(0));
     await listFully(2, 0, at(1));
-    const [held] = await db.execute<{ id: number; state: string; reason: string }>(
-      sql`select id, state, reason from runs order by id desc limit 1`,
-    );
-    expect(held).toMatchObject({ state: "held", reason: "data: held" });
-    expect(await approveLoss(db, held!.id)).toEqual({ source: "crm", connections: 1 });
+    expect(await latestRun()).toMatchObject({ state: "held" });
+    expect(await decide("approved")).toEqual({ source: "crm", connections: 1, evidence: 18 });
     expect(await listFully(2, 0, at(2))).toEqual({ outcome: "taken", absent: 18 });
     await listFully(20, 0, at(3));
     expect(await listFully(2, 0, at(4))).toMatchObject({ outcome: "held" });
   });
 
+  test("is listed, and what is approved is that list: a further loss is judged anew", async () => {
+    await listFully(20, 0, at(0));
+    await listFully(10, 0, at(1));
+    const held = await readHeldLosses(db, (await latestRun()).id);
+    expect(held.map((loss) => loss.externalId)).toEqual(facts(10, 10).map((one) => one.externalId));
+    expect(held[0]).toMatchObject({
+      source: "crm",
+      connection: "main",
+      partner: "partner-1",
+      decision: null,
+    });
+    await decide("approved");
+    expect(await listFully(2, 0, at(2))).toMatchObject({ outcome: "held", missing: 8 });
+    expect((await readCurrent(db)).map((row) => row.external_id)).toEqual(
+      facts(10).map((one) => one.externalId),
+    );
+  });
+
   test("that was only an accident needs no approval, and an approval that was not used ends", async () => {
     await listFully(20, 0, at(0));
     await listFully(2, 0, at(1));
-    const [held] = await db.execute<{ id: number }>(sql`select id from runs order by id desc limit 1`);
-    await approveLoss(db, held!.id);
+    await decide("approved");
     expect(await listFully(20, 0, at(2))).toEqual({ outcome: "taken", absent: 0 });
     expect(await listFully(2, 0, at(3))).toMatchObject({ outcome: "held" });
   });
 
-  test("cannot be approved where nothing is held", async () => {
+  test("that was rejected takes nothing and asks nobody again, until the source names it or somebody approves it", async () => {
     await listFully(20, 0, at(0));
-    const [run] = await db.execute<{ id: number }>(sql`select id from runs`);
-    await expect(approveLoss(db, run!.id)).rejects.toThrow(/is not held/);
+    await listFully(2, 0, at(1));
+    const { id } = await latestRun();
+    await decide("rejected");
+    for (const minute of [2, 3]) {
+      expect(await listFully(2, 0, at(minute))).toEqual({ outcome: "taken", absent: 0 });
+      expect(await readCurrent(db)).toHaveLength(20);
+    }
+    expect(await decide("approved", id)).toMatchObject({ evidence: 18 });
+    expect(await listFully(2, 0, at(4))).toEqual({ outcome: "taken", absent: 18 });
+  });
+
+  test("cannot be decided about where nothing is held, or where a later run holds it", async () => {
+    await listFully(20, 0, at(0));
+    const { id: complete } = await latestRun();
+    await expect(decide("approved", complete)).rejects.toThrow(/is not held/);
+    await listFully(2, 0, at(1));
+    const { id: first } = await latestRun();
+    await listFully(2, 0, at(2));
+    const { id: second } = await latestRun();
+    await expect(decide("approved", first)).rejects.toThrow(`run ${second} is`);
+    await listFully(20, 0, at(3));
+    await expect(decide("approved", second)).rejects.toThrow(/nothing of run/);
+  });
+
+  test("of many connections that lose a little each is held once their source has lost too much", async () => {
+    const connections = [connection];
+    for (let n = 1; n < 10; n++)
+      connections.push(await addConnection(db, { key: `c${n}`, partnerId: partners[0]! }));
+    const listAll = async (count: number, now: Date) => {
+      const leases = [];
+      for (const one of connections) leases.push(await openLease(db, one, { full: true, now }));
+      const outcomes = [];
+      for (const [n, lease] of leases.entries()) {
+        await record(db, lease, facts(count, n * 100), { listing: true, now });
+        const outcome = await finishListing(db, lease, now);
+        outcomes.push(outcome.outcome);
+        await settleCollection(
+          db,
+          lease,
+          outcome.outcome === "taken"
+            ? { state: "complete" }
+            : { state: "held", errorClass: "data", reason: "held" },
+          now,
+        );
+      }
+      return outcomes;
+    };
+    expect(await listAll(4, at(0))).toEqual(Array.from({ length: 10 }, () => "taken"));
+    // Four of four each: 40 pieces in all, so the third connection would make it 12.
+    expect(await listAll(0, at(1))).toEqual([
+      ...["taken", "taken"],
+      ...Array.from({ length: 8 }, () => "held"),
+    ]);
+    expect(await readCurrent(db)).toHaveLength(32);
+    expect(await decide("approved")).toEqual({ source: "crm", connections: 8, evidence: 32 });
+    expect(await listAll(0, at(2))).toEqual(Array.from({ length: 10 }, () => "taken"));
+    expect(await readCurrent(db)).toHaveLength(0);
   });
 });
 
@@ -176,6 +254,21 @@ describe("a listing that is not whole", () => {
     expect(again.claimed).toMatchObject({ cursor: null, resumed: false });
     await record(db, again.lease, facts(2), { listing: true, now: at(5) });
     expect(await finishListing(db, again.lease, at(5))).toEqual({ outcome: "taken", absent: 1 });
+  });
+
+  test("because it begins again vouches for nothing that only its first attempt has named", async () => {
+    await listFully(3, 0, at(0));
+    const lease = await openLease(db, connection, { full: true, now: at(1) });
+    // The first attempt records what is new and what has changed, finds one unchanged, and breaks off.
+    const changed = [fact("f0", { quantity: 2 }), fact("f1"), fact("new"), fact("newer")];
+    await record(db, lease, changed, { listing: true, begins: true, now: at(1), cursor: { page: 2 } });
+    await addIdentities(db, partners[1]!, [{ namespace: "crm", key: "x" }], at(1));
+    const again = await claimAgain(lease, at(5));
+    const named = [fact("f1"), fact("f2"), fact("newer")];
+    await record(db, again.lease, named, { listing: true, begins: true, now: at(5) });
+    await record(db, again.lease, [fact("f3")], { listing: true, now: at(5) });
+    expect(await finishListing(db, again.lease, at(6))).toEqual({ outcome: "taken", absent: 2 });
+    expect((await readCurrent(db)).map((row) => row.external_id).sort()).toEqual(["f1", "f2", "f3", "newer"]);
   });
 
   test("because its worker was killed goes on where it stopped, and names nothing twice", async () => {

@@ -1,9 +1,9 @@
 // What a sync is made of, without a source: partners, connections, leases and the facts a connector would have yielded.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import type { EvidenceFact, Json } from "../../src/connectors/connector.ts";
-import { dropListing, finishListing, type ListingOutcome } from "../../src/evidence/absence.ts";
-import { type Lease, type PageOutcome, recordPage } from "../../src/evidence/record.ts";
+import type { EvidenceFact, Json, QuarantinedRow } from "../../src/connectors/connector.ts";
+import { finishListing, type ListingOutcome } from "../../src/evidence/absence.ts";
+import { dropListing, type Lease, type PageOutcome, recordPage } from "../../src/evidence/record.ts";
 import { claimCollection, settleCollection, startSync } from "../../src/runs/sync.ts";
 
 const MINUTE_MS = 60_000;
@@ -61,9 +61,21 @@ export async function record(
   db: Database,
   lease: Lease,
   evidence: EvidenceFact[],
-  { now = at(0), listing = false, cursor = {} }: { now?: Date; listing?: boolean; cursor?: Json } = {},
+  {
+    now = at(0),
+    listing = false,
+    begins = false,
+    cursor = {},
+    quarantined,
+  }: {
+    now?: Date;
+    listing?: boolean;
+    begins?: boolean;
+    cursor?: Json;
+    quarantined?: QuarantinedRow[];
+  } = {},
 ): Promise<PageOutcome> {
-  return recordPage(db, lease, { evidence, cursor }, { listing, now });
+  return recordPage(db, lease, { evidence, quarantined, cursor }, { listing, begins, now });
 }
 
 /** A complete listing from its beginning to its end, in one page, as the collect job does it. */
@@ -72,9 +84,10 @@ export async function list(
   connection: { source: string; connectionId: number },
   evidence: EvidenceFact[],
   now: Date,
+  quarantined?: QuarantinedRow[],
 ): Promise<ListingOutcome> {
   const lease = await openLease(db, connection, { full: true, now });
-  await record(db, lease, evidence, { now, listing: true });
+  await record(db, lease, evidence, { now, listing: true, ...(quarantined && { quarantined }) });
   const outcome = await finishListing(db, lease, now);
   await dropListing(db, lease);
   await settleCollection(

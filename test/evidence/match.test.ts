@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { UsageError } from "../../src/errors.ts";
 import { finishListing } from "../../src/evidence/absence.ts";
-import { addIdentities, readUnmatched } from "../../src/evidence/match.ts";
+import { addIdentities } from "../../src/evidence/match.ts";
 import type { Lease } from "../../src/evidence/record.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
@@ -51,11 +51,8 @@ describe("matching", () => {
       factOf("y", "c"),
       fact("d"),
     ]);
-    expect(outcome).toEqual({ seen: 4, added: 4, changed: 0, unmatched: 3 });
-    expect(await readUnmatched(db)).toEqual([
-      { namespace: "crm", key: "x", kind: "article", count: 2 },
-      { namespace: "crm", key: "y", kind: "article", count: 1 },
-    ]);
+    expect(outcome).toEqual({ seen: 4, added: 4, changed: 0, unmatched: 3, quarantined: 0 });
+    expect((await readCurrent(db)).map((row) => row.partner_id)).toEqual([null, null, null, partners[0]]);
     expect(await readPendingPartners(db)).toEqual([partners[0]]);
   });
 
@@ -68,7 +65,9 @@ describe("matching", () => {
       { partner_id: partners[1], recorded_at: at(10), superseded_at: null, quantity: 3 },
     ]);
     expect(await readPendingPartners(db)).toEqual([partners[1]]);
-    expect(await readUnmatched(db)).toMatchObject([{ key: "y" }]);
+    expect((await readCurrent(db)).filter((row) => row.partner_id === null)).toMatchObject([
+      { external_id: "c" },
+    ]);
     // The source says the same again: nothing to do.
     expect(await record(db, lease, [factOf("x", "a")], { now: at(11) })).toMatchObject({
       added: 0,
@@ -176,7 +175,9 @@ describe("matching while a page is being recorded", () => {
     // Recorded by an earlier run.
     await db.execute(sql`update evidence set run_id = null`);
     await record(db, lease, [fact("kept")], { listing: true });
-    await db.execute(sql`update connections set loss_approved = true`);
+    await db.execute(sql`
+      insert into held_losses (connection_id, external_id, run_id, decision)
+      select connection_id, external_id, ${lease.runId}, 'approved' from evidence where external_id <> 'kept'`);
     const [gone] = await Promise.all([
       finishListing(db, lease, at(1)),
       addIdentities(db, partners[1]!, crm("0"), at(1)),

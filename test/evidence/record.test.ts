@@ -48,7 +48,7 @@ describe("recording a page", () => {
     const outcome = await record(db, lease, [fact("a"), fact("b", { quantity: 2.5, title: "An article" })], {
       cursor: { page: 2 },
     });
-    expect(outcome).toEqual({ seen: 2, added: 2, changed: 0, unmatched: 0 });
+    expect(outcome).toEqual({ seen: 2, added: 2, changed: 0, unmatched: 0, quarantined: 0 });
     expect(await readCurrent(db)).toMatchObject([
       { external_id: "a", partner_id: partners[0], quantity: 1, title: null, recorded_at: at(0) },
       { external_id: "b", partner_id: partners[0], quantity: 2.5, title: "An article" },
@@ -64,6 +64,7 @@ describe("recording a page", () => {
       added: 2,
       changed: 0,
       unmatched: 0,
+      quarantined: 0,
     });
   });
 

@@ -50,7 +50,7 @@ test("the page names every variable of the environment with its default", () => 
   const documented = rowsBelow("## The environment");
   const schema = schemaOf("src/config.ts", "environment");
   expect(Object.keys(documented).sort()).toEqual(Object.keys(schema).sort());
-  const { home, prefix, host, port, poolSize, ...absent } = loadConfig({});
+  const { home, prefix, host, port, poolSize, leaseMs, ...absent } = loadConfig({});
   expect(documented).toEqual({
     ...Object.fromEntries(Object.keys(schema).map((name) => [name, "none"])),
     STANDINGS_HOME: home.split(/[/\\]/).at(-1),
@@ -58,6 +58,7 @@ test("the page names every variable of the environment with its default", () => 
     STANDINGS_HOST: host,
     STANDINGS_PORT: String(port),
     STANDINGS_POOL: String(poolSize),
+    STANDINGS_LEASE_MS: String(leaseMs),
   });
   expect(Object.values(absent)).toEqual(Object.values(absent).map(() => undefined));
 });

@@ -63,6 +63,7 @@ async function pull({
     ...context,
     now,
     signal: new AbortController().signal,
+    tryOnce: () => undefined,
     onFailure: (write: never) => writers.push(write),
   };
   try {
