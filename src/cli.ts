@@ -4,6 +4,7 @@ import { Command, CommanderError, Help } from "commander";
 import { openCalls } from "./cli/calls.ts";
 import { addChecks } from "./cli/checks.ts";
 import { addEvidence } from "./cli/evidence.ts";
+import { addForget } from "./cli/forget.ts";
 import { addPartners } from "./cli/partners.ts";
 import { addProgramme } from "./cli/programme.ts";
 import { addRuns } from "./cli/runs.ts";
@@ -49,7 +50,16 @@ export function describeCommands(parts: CommandParts, output: Output): Command {
     })
     .addHelpText("after", environmentHelp);
   const calls = openCalls(parts, output);
-  for (const add of [addServing, addRuns, addScores, addProgramme, addPartners, addEvidence, addChecks])
+  for (const add of [
+    addServing,
+    addRuns,
+    addScores,
+    addProgramme,
+    addPartners,
+    addForget,
+    addEvidence,
+    addChecks,
+  ])
     add(program, calls);
   return program;
 }

@@ -4,6 +4,7 @@ import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
 import { formatDuration } from "../durations.ts";
 import { SourceError, UsageError } from "../errors.ts";
+import { type RestingConnection, readResting } from "../runs/circuit.ts";
 import { toPullInput } from "../runs/pull.ts";
 import type { Source } from "../sources.ts";
 import type { Output } from "../terminal/output.ts";
@@ -141,7 +142,7 @@ async function checkSource(context: Context, output: Output, source: Source): Pr
   const good = connections.length - failures.length;
   const fresh = await readFreshness(context, source);
   const summary = connections.length === 1 ? word : `${good} of ${connections.length} credentials accepted`;
-  const held = await findHeld(context, source);
+  const held = await findTrouble(context, source);
   return failures.length === connections.length && connections.length === 1
     ? [...failures, ...held]
     : [
@@ -194,15 +195,37 @@ function remedyFor(error: SourceError, source: Source): string {
   }
 }
 
-/** What waits for a person: losses that were held, each with the command that approves it. */
-async function findHeld(context: Context, source: Source): Promise<Finding[]> {
-  const rows = await context.db.execute<{ key: string; reason: string | null }>(sql`
-    select key, reason from connections where source = ${source.key} and active and state = 'held' order by key`);
-  return rows.map(({ key, reason }) => ({
-    part: `${source.key}/${key}`,
-    ok: false,
-    message: `its last listing is held: ${reason ?? "no reason was kept"}`,
-  }));
+/** What waits for a person, each with what to do: losses nobody has decided about, and connections that rest. */
+async function findTrouble(context: Context, source: Source): Promise<Finding[]> {
+  const held = await context.db.execute<{ key: string; run: number; losses: number }>(sql`
+    select key, max(run_id) as run, count(*)::int as losses from held_losses join connections on connections.id = connection_id
+    where source = ${source.key} and active and decision is null group by key order by key`);
+  const resting = await readResting(context.db, source.key);
+  return [
+    ...held.map(({ key, run, losses }) => ({
+      part: `${source.key}/${key}`,
+      ok: false,
+      message: `the loss of ${losses} pieces of evidence is held; look at it with: standings runs held ${run}; decide with: standings runs approve ${run}, or reject`,
+    })),
+    ...resting.map((connection) => ({
+      part: `${source.key}/${connection.key}`,
+      ok: false,
+      message: whyResting(connection, context.now()),
+    })),
+  ];
+}
+
+function whyResting({ source, failures, refused, restUntil, reason }: RestingConnection, now: Date): string {
+  const said = reason === null ? "" : ` (${reason})`;
+  const byHand = `try it now with: standings sync ${source}`;
+  if (refused) {
+    return `its credential was refused${said} and it is not called before it has another one; import it with: standings connections import ${source} connections.csv; or ${byHand}`;
+  }
+  const next =
+    restUntil === null || restUntil <= now
+      ? "soon"
+      : `in ${formatDuration(restUntil.getTime() - now.getTime())}`;
+  return `it has failed ${failures} times in a row${said} and is tried rarely, the next time ${next}; ${byHand}`;
 }
 
 async function readFreshness(context: Context, source: Source): Promise<string> {

@@ -1,0 +1,14 @@
+// A worker process that is ready and waits: everything is open, and only at "go" does it begin to work. So a test that kills
+// workers does not wait for each of them to start.
+import { loadProcessConfig } from "../../src/config.ts";
+import { openContext } from "../../src/context.ts";
+import { openLog } from "../../src/log.ts";
+import { loadSources } from "../../src/sources.ts";
+import { openWorkers } from "../../workers/main.ts";
+
+const config = loadProcessConfig();
+const context = await openContext(config, await loadSources(config.sourcesFile ?? ""), openLog("silent"));
+process.once("message", () => {
+  void openWorkers(context, { schedules: false, backoff: { firstMs: 1000, mostMs: 1000 } });
+});
+process.send?.("ready");
