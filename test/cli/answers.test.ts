@@ -274,20 +274,109 @@ describe("runs", () => {
     const { db } = open.context;
     // Evidence the export does not have: so much of it that its absence is held.
     await db.execute(sql`
-      insert into evidence (source, connection_id, external_id, partner_id, kind, occurred_at, digest, recorded_at)
-      select 'fairs', connections.id, 'gone-' || n, null, 'trade-fair', now(), 'x', now()
-      from connections, generate_series(1, 60) as n where source = 'fairs'`);
+      insert into evidence (source, connection_id, external_id, partner_id, kind, occurred_at, title, digest, recorded_at)
+      select 'fairs', connections.id, 'gone-' || n, case when n = 1 then partners.id end, 'nothing-that-counts', now(), 'Stand ' || n, 'x', now()
+      from connections, generate_series(1, 60) as n, partners where source = 'fairs' and slug = 'wolkenpost'`);
     const held = await call("sync", "fairs");
     expect(held.code).toBe(1);
-    const id = /approve the loss with: standings runs approve (\d+)/.exec(held.stderr)?.[1] ?? "";
-    expect(await linesOf("runs", "approve", id)).toEqual([
-      "The loss of 1 connection of fairs is approved; it is taken by: standings sync fairs --full",
+    const id = /believe it with: standings runs approve (\d+)/.exec(held.stderr)?.[1] ?? "";
+    const shown = await linesOf("runs", "held", id);
+    expect(shown[2]).toMatch(
+      /^fairs\/main +Stand 1 +nothing-that-counts +\d{4}-\d\d-\d\d +wolkenpost +waits$/,
+    );
+    expect(shown.at(-1)).toBe("… and 10 more");
+    expect(await linesOf("runs", "reject", id, "--by", "ann")).toEqual([
+      "The loss of 60 pieces of evidence of 1 connection of fairs is not believed: the evidence stays, unconfirmed, and the same loss asks nobody again.",
     ]);
+    expect((await call("sync", "fairs")).code).toBe(0);
+    expect(await linesOf("runs", "approve", id, "--by", "ben")).toEqual([
+      "The loss of 60 pieces of evidence of 1 connection of fairs is approved; it is taken by: standings sync fairs --full",
+    ]);
+    const losses = await jsonOf<{ decision: string; decidedBy: string }[]>(
+      "A loss",
+      "runs",
+      "held",
+      id,
+      "--json",
+    );
+    expect(losses).toHaveLength(60);
+    expect(losses[0]).toMatchObject({ decision: "approved", decidedBy: "ben" });
     const { runs } = await jsonOf<typeof reconciled>(
       "Runs and changes",
       ...["sync", "fairs", "--full", "--json"],
     );
     expect(runs).toMatchObject([{ state: "complete", absent: 60 }]);
+    expect(await linesOf("runs", "held", id)).toEqual([`Nothing of run ${id} waits for a decision.`]);
+  });
+});
+
+describe("evidence", () => {
+  test("quarantined lists what cannot be read, with the reason", async () => {
+    expect(await linesOf("evidence", "quarantined")).toEqual(["Every row can be read."]);
+    await open.context.db.execute(sql`
+      insert into quarantined_rows (connection_id, external_id, source, reason, run_id, first_seen_at, last_seen_at)
+      select id, 'stand-1', source, 'stand-1: no date', 1, now(), now() from connections where source = 'fairs'`);
+    await jsonOf("A quarantined row", "evidence", "quarantined", "--json");
+    const [, , row] = await linesOf("evidence", "quarantined");
+    expect(row).toMatch(/^fairs\/main +stand-1 +\d{4}-\d\d-\d\d +1 +unknown +stand-1: no date$/);
+    await open.context.db.execute(sql`delete from quarantined_rows`);
+  });
+
+  test("that waits for a partner is listed with its points, and an identity awards them at once", async () => {
+    await open.context.db.execute(sql`
+      insert into evidence (source, connection_id, external_id, namespace, identity_key, kind, occurred_at, attributes, digest, recorded_at)
+      select 'certifications', connections.id, 'waiting-' || n, 'email-domain', 'wolkenpost-digital.example', 'certification',
+        now() - interval '1 day', ('{"holder": "' || n || '"}')::jsonb, 'x', now()
+      from connections, generate_series(1, 2) as n where source = 'certifications'`);
+    const { groups } = await jsonOf<{ groups: { key: string; points: number; count: number }[] }>(
+      "Unmatched evidence",
+      ...["evidence", "unmatched", "--json"],
+    );
+    const group = groups.find(({ key }) => key === "wolkenpost-digital.example");
+    expect(group).toMatchObject({ count: 2, suggestions: [{ partner: "wolkenpost", because: "name" }] });
+    expect(group?.points).toBeGreaterThan(0);
+    const listed = await linesOf("evidence", "unmatched");
+    expect(listed.find((line) => line.includes("wolkenpost-digital"))).toMatch(
+      /^email-domain:wolkenpost-digital\.example +2 +certification 2 +\d+ +wolkenpost \(name\)$/,
+    );
+    const identity = ["wolkenpost", "email-domain", "wolkenpost-digital.example"];
+    const pointsOf = async () =>
+      (await jsonOf<Standing[]>("A standing", "ranking", "--json")).find(({ slug }) => slug === "wolkenpost")
+        ?.points ?? 0;
+    const before = await pointsOf();
+    const [added] = await linesOf("identities", "add", ...identity);
+    const after = before + (group?.points ?? 0);
+    expect(added).toBe(`2 pieces of evidence are Wolkenpost's now: ${before} → ${after} points.`);
+    expect(await pointsOf()).toBe(after);
+    await jsonOf("An identity", "identities", "list", "wolkenpost", "--json");
+    expect(await linesOf("identities", "list", "wolkenpost")).toContainEqual(
+      expect.stringMatching(/^email-domain +wolkenpost-digital\.example +2$/),
+    );
+    expect(await linesOf("identities", "remove", ...identity)).toEqual([
+      `2 pieces of evidence wait for a partner again: ${after} → ${before} points.`,
+    ]);
+    expect((await call("identities", "remove", ...identity)).code).toBe(2);
+    const taken = await call("identities", "add", "fjordpost", "crm", "1042");
+    expect(taken).toMatchObject({ code: 2 });
+    expect(taken.stderr).toContain("belongs to partner marketing-agency-x already");
+    await open.context.db.execute(sql`delete from evidence where external_id like 'waiting-%'`);
+  });
+});
+
+describe("partners forget", () => {
+  test("asks whether it is meant, and then leaves nothing in the standings", async () => {
+    const slug = "to-be-forgotten";
+    await linesOf("partners", "import", await fileWith("forget.csv", `slug,name\n${slug},To Be Forgotten\n`));
+    const asked = await call("partners", "forget", slug);
+    expect(asked).toMatchObject({ code: 2 });
+    expect(asked.stderr).toContain("if it is meant, add --yes");
+    const [said] = await linesOf("partners", "forget", slug, "--yes", "--by", "ann");
+    expect(said).toMatch(/^Forgotten: it is forgotten-\d+ now\. Erased from 0 pieces of evidence/);
+    expect((await call("explain", slug)).code).toBe(2);
+    expect(await answerOf(open.env, "ranking", "--json")).not.toMatch(/forgotten/i);
+    // So that the tests that follow count the partners they know.
+    await open.context.db.execute(sql`delete from pending_standings`);
+    await open.context.db.execute(sql`delete from partners where forgotten_at is not null`);
   });
 });
 
@@ -548,7 +637,8 @@ describe("history", () => {
 
 test("every field that is documented was printed with a value", () => {
   const never = documentedFields().filter(
-    (field) => !seen.has(field) && !/^(Findings|A finding)\./.test(field),
+    (field) =>
+      !seen.has(field) && !/^(Findings|A finding)\.|^Unmatched evidence\.withoutSuggestions$/.test(field),
   );
   expect(never).toEqual([]);
 });

@@ -40,6 +40,8 @@ const listed: Record<string, string> = {
   causes: "A cause",
   "evidence found": "Evidence found",
   findings: "A finding",
+  groups: "A group",
+  suggestions: "A suggestion",
 };
 
 const isInstant = (value: unknown) =>
@@ -54,6 +56,8 @@ const plainTypes: Record<string, (value: unknown) => boolean> = {
   boolean: (value) => typeof value === "boolean",
   instant: isInstant,
   "list of texts": (value) => Array.isArray(value) && isTexts(value),
+  "object of integers": (value) =>
+    typeof value === "object" && value !== null && Object.values(value).every(Number.isSafeInteger),
   "object of texts": (value) =>
     typeof value === "object" && value !== null && !Array.isArray(value) && isTexts(value),
 };

@@ -64,7 +64,6 @@ describe("recording a page", () => {
       added: 2,
       changed: 0,
       unmatched: 0,
-      quarantined: 0,
     });
   });
 
