@@ -12,6 +12,7 @@
 // - Its look at pg_type after connecting rejects unhandled when the connection breaks just then, which ends the process. So
 //   fetch_types is off and arrays are read and written by us. (reserve() would hang without it: one more reason.)
 // - COPY can hang or never fail: it is never used.
+import type { Socket } from "node:net";
 import postgres from "postgres";
 import { toParameter, valueTypes } from "./values.ts";
 
@@ -38,6 +39,8 @@ export interface Pool {
 export interface PoolOptions {
   max: number;
   applicationName: string;
+  /** Makes the socket, connected, where not every host may be connected to. */
+  connect?: () => Promise<Socket>;
 }
 
 const IDLE_MS = 60_000;
@@ -74,6 +77,7 @@ function openWire(url: string, options: PoolOptions): OpenWire {
     connect_timeout: 10,
     keep_alive: 30,
     types: valueTypes,
+    ...(options.connect !== undefined && { socket: options.connect }),
     connection: { application_name: options.applicationName, TimeZone: "UTC" },
     onnotice: () => undefined,
     onclose: () => {

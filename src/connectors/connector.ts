@@ -63,6 +63,17 @@ export interface QuarantinedRow {
   unidentified?: true;
 }
 
+/**
+ * Rows of a query on the database whose address is the connection's secret (postgres://user:password@host/database), in a
+ * read-only transaction of its own, in UTC. Every value as text, or null. One parameter at least. Throws a SourceError: `auth`,
+ * `config` (a wrong query, one that would write, a refused host), `transient` (time-outs and broken connections), `data`.
+ */
+export type Query = (
+  text: string,
+  params: [string, ...string[]],
+  options: { timeoutMs: number },
+) => Promise<Record<string, string | null>[]>;
+
 export interface PullInput<Settings> {
   settings: Settings;
   connection: {
@@ -83,6 +94,7 @@ export interface PullInput<Settings> {
   /** When this pull began: the time of every decision in it. */
   now: Date;
   fetch: Fetch;
+  query: Query;
   /**
    * A name for somebody that nobody can turn back: a keyed hash, the same for the same text in every pull and source. For
    * people whom rules count (`distinct`) and nobody needs to know.
@@ -112,6 +124,11 @@ export interface Connector<Settings = unknown> {
   settings: z.ZodType<Settings>;
   /** Whether every pull is a complete listing, even if `full` is false (a file, a table: there is nothing smaller). */
   alwaysComplete: boolean;
+  /**
+   * Whether there is a complete listing to be had, under these settings; without it there always is. false: a pull never
+   * calls anything absent, even if a listing is asked for (a feed shows its newest entries only).
+   */
+  canList?(settings: Settings): boolean;
   /** Whether each connection is an account of its own, so that there is none before one is imported. */
   perAccount: boolean;
   /** The evidence kinds this source yields under these settings. */

@@ -9,6 +9,26 @@ import { openTable, type Row } from "./table-rows.ts";
 const FACTS_A_PAGE = 500;
 
 const column = z.string().min(1);
+/** Which column says what of a row. */
+export const mappingShape = {
+  evidence: z.string().min(1).max(64),
+  /** Columns, or dotted paths into the rows of a JSON table. */
+  id: column,
+  "occurred-at": column,
+  /** A date without a time is the last day that counts. */
+  "ended-at": column.optional(),
+  quantity: column.optional(),
+  partner: z.strictObject({ namespace: z.string().min(1).max(100), column }),
+  /** A column; for people whom rules only count, with a pseudonym in the place of what the column says. */
+  attributes: z
+    .record(z.string().min(1), z.union([column, z.strictObject({ column, pseudonym: z.boolean() })]))
+    .default({}),
+  title: column.optional(),
+  link: column.optional(),
+  /** Of dates without an offset. */
+  "time-zone": timeZoneSchema.default("UTC"),
+};
+
 const settingsSchema = z
   .strictObject({
     url: z.url({ protocol: /^https?$/ }).optional(),
@@ -18,24 +38,9 @@ const settingsSchema = z
     /** JSON: the dotted path to the array of rows; without it the document is the array. */
     path: z.string().min(1).optional(),
     delimiter: z.string().min(1).max(5).default(","),
-    evidence: z.string().min(1).max(64),
-    /** Columns, or dotted paths into the rows of a JSON table. */
-    id: column,
-    "occurred-at": column,
-    /** A date without a time is the last day that counts. */
-    "ended-at": column.optional(),
-    quantity: column.optional(),
-    partner: z.strictObject({ namespace: z.string().min(1).max(100), column }),
-    /** A column; for people whom rules only count, with a pseudonym in the place of what the column says. */
-    attributes: z
-      .record(z.string().min(1), z.union([column, z.strictObject({ column, pseudonym: z.boolean() })]))
-      .default({}),
-    title: column.optional(),
-    link: column.optional(),
+    ...mappingShape,
     /** Only rows with this value, or one of these, in the column. */
     where: z.record(column, z.union([z.string(), z.array(z.string())])).default({}),
-    /** Of dates without an offset. */
-    "time-zone": timeZoneSchema.default("UTC"),
   })
   .refine(({ url, file }) => (url === undefined) !== (file === undefined), 'expected either "url" or "file"')
   .transform(({ "occurred-at": occurredAt, "ended-at": endedAt, "time-zone": timeZone, ...rest }) => ({
@@ -46,6 +51,7 @@ const settingsSchema = z
   }));
 
 type TableSettings = z.output<typeof settingsSchema>;
+export type Mapping = Omit<TableSettings, "url" | "file" | "format" | "path" | "delimiter">;
 
 /**
  * Rows whose partner is empty, and rows of quantity 0, are no evidence. A secret is sent as a bearer token. The cursor holds
@@ -108,7 +114,7 @@ export const table = defineConnector<TableSettings>({
 const columnOf = (from: string | { column: string }) => (typeof from === "string" ? from : from.column);
 
 /** Every column the settings name. */
-function columnsOf(settings: TableSettings): string[] {
+export function columnsOf(settings: Mapping): string[] {
   const { id, occurredAt, endedAt, quantity, partner, attributes, title, link, where } = settings;
   const named = [id, occurredAt, endedAt, quantity, partner.column, title, link];
   const all = [...named, ...Object.values(attributes).map(columnOf), ...Object.keys(where)];
@@ -116,9 +122,9 @@ function columnsOf(settings: TableSettings): string[] {
 }
 
 /** One fact, or none: for a row the settings leave out, one without a partner, one of quantity 0. */
-function toEvidence(
+export function toEvidence(
   { where, values }: Row,
-  { settings, pseudonym }: PullInput<TableSettings>,
+  { settings, pseudonym }: Pick<PullInput<Mapping>, "settings" | "pseudonym">,
 ): EvidenceFact[] {
   const at = (name: string | undefined) => (name === undefined ? undefined : values[name]);
   const isMeant = Object.entries(settings.where).every(([name, wanted]) =>

@@ -3,6 +3,7 @@
 import type { Database } from "../../db/client.ts";
 import type { Connector, Json, Page, PullInput } from "../connectors/connector.ts";
 import type { Fetcher } from "../connectors/fetcher.ts";
+import { toGuard } from "../connectors/guard.ts";
 import type { ValidatorMemory } from "../connectors/validators.ts";
 import { SourceError } from "../errors.ts";
 import { openGate } from "../requests/budgets.ts";
@@ -10,6 +11,7 @@ import type { Credentials } from "../requests/credentials.ts";
 import { type KeptValidators, openValidators } from "../requests/validators.ts";
 import type { SecretBox } from "../secrets.ts";
 import type { Source, SourcesFile } from "../sources.ts";
+import { toQuery } from "./query.ts";
 import type { Collection } from "./sync.ts";
 
 export interface PullParts {
@@ -41,7 +43,8 @@ export function openPull(parts: PullParts, collection: Collection): Pull {
       `source ${collection.source} is not in ${parts.sources.file} of this worker`,
     );
   }
-  const listing = collection.full || source.connector.alwaysComplete;
+  const { connector, settings } = source;
+  const listing = (collection.full || connector.alwaysComplete) && connector.canList?.(settings) !== false;
   const goesOn = !listing || collection.resumed;
   const validators = openValidators(collection.validators, {
     pseudonym: (text) => parts.secrets.pseudonym(text),
@@ -93,6 +96,7 @@ export function toPullInput(
     full: connection.full,
     now: parts.now(),
     fetch: parts.fetcher.fetchFor(signal, { gate, validators, secret }),
+    query: toQuery(secret, toGuard(parts.sources.allowPrivate), signal),
     pseudonym,
     async credential(create, options) {
       const refused = options?.renew === true ? given : undefined;
