@@ -30,6 +30,21 @@ export async function openTestDatabase(options: { max?: number } = {}): Promise<
   };
 }
 
+/**
+ * Empties the tables of db/schema.ts for the next case of a property; ids go on. Its connections stay, and with them what
+ * they have prepared. One statement, so that foreign keys are looked at when all is gone: 6 ms where TRUNCATE, which makes
+ * the files of every index anew, takes 179.
+ */
+export async function emptyDatabase(db: Database): Promise<void> {
+  const tables = await db.execute<{ name: string }>(
+    sql`select tablename as name from pg_tables where schemaname = 'public' order by 1`,
+  );
+  const deletions = tables.map(
+    ({ name }) => sql`${sql.identifier(`no_${name}`)} as (delete from ${sql.identifier(name)})`,
+  );
+  await db.execute(sql`with ${sql.join(deletions, sql`, `)} select`);
+}
+
 let administrator: Promise<OpenDatabase> | undefined;
 
 /** A connection to another database than the one it is about: one for each test file, ended with its process. */

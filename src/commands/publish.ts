@@ -1,7 +1,8 @@
 // standings publish: a new version, everybody scored under it, and what that changed.
 import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
-import { publishProgramme } from "../programme/versions.ts";
+import { toLocalText } from "../programme/calendar.ts";
+import { type Published, publishProgramme } from "../programme/versions.ts";
 import { readScoreChanges } from "../runs/runs.ts";
 import type { Output } from "../terminal/output.ts";
 import { followRuns } from "./follow.ts";
@@ -15,12 +16,14 @@ export async function publish(
   signal: AbortSignal,
 ): Promise<boolean> {
   const [last] = await context.db.execute<{ id: number }>(sql`select coalesce(max(id), 0) as id from ledger`);
-  const { versionId, published } = await publishProgramme(context.db, {
-    ...document,
-    publishedBy: "command line",
-    now: context.now(),
-  });
-  if (!published) {
+  const now = context.now();
+  const published = await publishProgramme(context.db, { ...document, publishedBy: "command line", now });
+  const { versionId } = published;
+  if (!published.inForce) {
+    output.print(await toAnnouncement(context, published));
+    return true;
+  }
+  if (!published.published) {
     output.print(`Version ${versionId} is this text already; nothing changed.`);
     return true;
   }
@@ -33,4 +36,18 @@ export async function publish(
   }
   printChanges(output, [], await readScoreChanges(context.db, { afterLine: last?.id ?? 0 }));
   return true;
+}
+
+/** Of a version that begins later: nobody's score changes until the clock brings it into force. */
+async function toAnnouncement(
+  { db, programmes, now }: Context,
+  { versionId, published, effectiveFrom }: Published,
+): Promise<string> {
+  const timeZone = (await programmes.byId(db, versionId))?.programme.timeZone ?? "UTC";
+  const inForce = await programmes.inForce(db, now());
+  const until = inForce === undefined ? "nobody is scored" : `version ${inForce.id} is in force`;
+  return [
+    ...(published ? [] : [`Version ${versionId} is this text already; nothing changed.`]),
+    `Version ${versionId} comes into force on ${toLocalText(effectiveFrom, timeZone)} (${timeZone}); until then ${until}.`,
+  ].join("\n");
 }

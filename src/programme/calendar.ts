@@ -36,6 +36,12 @@ export function startOfDay(date: Temporal.PlainDate, timeZone: string): Date {
   return firstInstantOf(date.toPlainDateTime(), timeZone);
 }
 
+/** "2027-01-01 09:00:00", as the clocks of a zone show an instant. */
+export function toLocalText(at: Date, timeZone: string): string {
+  const zoned = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone);
+  return zoned.toPlainDateTime().toString({ smallestUnit: "second" }).replace("T", " ");
+}
+
 /** The instant of a local date (its beginning) or date and time: "2026-03-29" or "2026-03-29T09:00". Throws on anything else. */
 export function instantOfLocal(text: string, timeZone: string): Date {
   return firstInstantOf(Temporal.PlainDateTime.from(text), timeZone);

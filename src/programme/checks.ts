@@ -1,12 +1,12 @@
 // What has to hold between the keys of a programme document. Every part that is well-formed is checked, whatever is
 // wrong with the others, so that one attempt shows all problems.
-import { z } from "zod";
+import type { z } from "zod";
 import type { DocumentProblem } from "../yaml.ts";
 import { longestStreak } from "./calendar.ts";
-import { suggestion } from "./problems.ts";
+import { checkPerfect } from "./perfect.ts";
+import { mapOf, readMap, suggestion } from "./problems.ts";
 import {
   awardSchema,
-  categorySchema,
   maturesSchema,
   measureSchema,
   requiresSchema,
@@ -18,12 +18,10 @@ type AwardDocument = z.infer<typeof awardSchema>;
 type MeasureDocument = z.infer<typeof measureSchema>;
 type WindowDocument = z.infer<typeof windowSchema>;
 
-const MAP = z.record(z.string(), z.unknown());
-
 /** The problems between the keys of a document that need not be well-formed. */
 export function checkProgramme(value: unknown): DocumentProblem[] {
   const document = mapOf(value);
-  const kinds = MAP.safeParse(document["evidence"]).data;
+  const kinds = readMap(document["evidence"]);
   const seasons = mapOf(document["seasons"]);
   const problems = checkSeasons(seasons);
   const achievements = Object.entries(mapOf(document["achievements"]));
@@ -50,35 +48,6 @@ export function checkProgramme(value: unknown): DocumentProblem[] {
   problems.push(...checkGates(achievements), ...checkCategories(document["categories"], achievements));
   problems.push(...checkPerfect(document, achievements));
   return problems;
-}
-
-/** Only where every award and every cap can be read: a sum of the others would send people looking in the wrong place. */
-function checkPerfect(
-  document: Record<string, unknown>,
-  achievements: [string, unknown][],
-): DocumentProblem[] {
-  const { perfect } = document;
-  const caps = new Map<string, number>();
-  for (const [key, part] of Object.entries(mapOf(document["categories"]))) {
-    const category = categorySchema.safeParse(part).data;
-    if (category === undefined) return [];
-    caps.set(key, category.cap);
-  }
-  const sums = new Map<string | undefined, number>();
-  for (const [, part] of achievements) {
-    const { award: written, category } = mapOf(part);
-    const award = awardSchema.safeParse(written).data;
-    if (award === undefined) return [];
-    const known = typeof category === "string" && caps.has(category) ? category : undefined;
-    sums.set(known, (sums.get(known) ?? 0) + mostOf(award));
-  }
-  const sum = [...sums].reduce((all, [category, most]) => {
-    return all + Math.min(most, (category === undefined ? undefined : caps.get(category)) ?? most);
-  }, 0);
-  if (achievements.length === 0 || !Number.isSafeInteger(perfect) || sum === perfect) return [];
-  const capped = caps.size > 0 ? ", no category above its cap" : "";
-  const message = `expected ${sum}, the sum of the most points of all achievements${capped}, not ${String(perfect)}`;
-  return [{ path: ["perfect"], message }];
 }
 
 /** `requires` names achievements of this document and never leads back to where it began. */
@@ -173,7 +142,29 @@ function checkMeasure(
     const message = `expected at most ${longestStreak} units: a streak is counted no further`;
     problems.push({ path: [...path, "award"], message });
   }
+  const periods = window === undefined ? undefined : periodsIn(window, measure);
+  if (periods !== undefined && award !== undefined && mostUnits(award) > periods) {
+    const message = `expected at most ${periods} units: the window has no more periods`;
+    problems.push({ path: [...path, "award"], message });
+  }
   return problems;
+}
+
+const PERIODS: Record<string, Record<string, number>> = {
+  week: { week: 1 },
+  month: { month: 1 },
+  quarter: { month: 3, quarter: 1 },
+  year: { month: 12, quarter: 4 },
+};
+
+/** How many calendar periods a window consists of; undefined where it cuts into one, or has no bounds. */
+function periodsIn(window: WindowDocument, measure: MeasureDocument): number | undefined {
+  if (typeof window === "string" || typeof measure === "string" || !("periods" in measure)) return undefined;
+  if ("previous" in window) return PERIODS[window.previous]?.[measure.periods];
+  if (!("rolling" in window)) return undefined;
+  const [amount = "", unit = ""] = window.rolling.split(" ");
+  const each = PERIODS[unit.replace(/s$/, "")]?.[measure.periods];
+  return each === undefined ? undefined : Number(amount) * each;
 }
 
 function isComparable(window: WindowDocument): boolean {
@@ -260,20 +251,10 @@ function checkAward(path: string[], award: AwardDocument): DocumentProblem[] {
   });
 }
 
-/** The units beyond which an award gives no more points. */
+/** The whole units beyond which an award gives no more points. */
 function mostUnits(award: AwardDocument): number {
   if ("tiers" in award) return Math.max(...award.tiers.map((tier) => tier["at-least"]));
   if ("cap" in award) return award.cap / award.each;
   if ("share" in award) return award.of;
-  return "at-least" in award ? award["at-least"] : award["more-than"];
-}
-
-function mostOf(award: AwardDocument): number {
-  if ("cap" in award) return award.cap;
-  if ("share" in award) return award.share;
-  return "tiers" in award ? Math.max(...award.tiers.map((tier) => tier.points)) : award.points;
-}
-
-function mapOf(value: unknown): Record<string, unknown> {
-  return MAP.safeParse(value).data ?? {};
+  return "at-least" in award ? award["at-least"] : Math.floor(award["more-than"]) + 1;
 }

@@ -1,5 +1,5 @@
 // Turns what zod found into sentences at keys: what was expected there, what was found, and what was probably meant.
-import type { z } from "zod";
+import { z } from "zod";
 import type { DocumentProblem } from "../yaml.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -18,6 +18,18 @@ export function suggestion(written: unknown, known: readonly string[]): string {
     .filter(({ word, slips }) => slips <= Math.min(2, Math.floor(word.length / 2)))
     .sort((a, b) => a.slips - b.slips)[0];
   return near === undefined ? "" : `; did you mean ${near.word}?`;
+}
+
+const MAP = z.record(z.string(), z.unknown());
+
+/** A part of a document by its keys, whatever is wrong in it; undefined where it is no map. */
+export function readMap(value: unknown): Record<string, unknown> | undefined {
+  return MAP.safeParse(value).data;
+}
+
+/** The same, empty where it is no map. */
+export function mapOf(value: unknown): Record<string, unknown> {
+  return readMap(value) ?? {};
 }
 
 function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): DocumentProblem[] {

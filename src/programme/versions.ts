@@ -77,13 +77,7 @@ export async function publishProgramme(
   const digest = createHash("sha256").update(document.text).digest("hex");
   return transaction(db, async (tx) => {
     await tx.execute(sql`lock table programme_versions in share row exclusive mode`);
-    const [instants] = await tx.execute<{ published_at: Date }>(sql`
-      select greatest(${document.now}::timestamptz, (select max(published_at) from programme_versions),
-        (select ticked_at from clock)) as published_at`);
-    const publishedAt = instants?.published_at ?? document.now;
-    const { effectiveFrom: wanted } = programme;
-    const effectiveFrom = wanted !== undefined && wanted > publishedAt ? wanted : publishedAt;
-    const inForce = effectiveFrom <= publishedAt;
+    const { publishedAt, effectiveFrom, inForce } = await readBeginning(tx, programme, document.now);
     const [latest] = await tx.execute<{ id: number; digest: string; effective_from: Date }>(sql`
       select id, digest, effective_from from programme_versions where effective_from <= ${effectiveFrom}
       order by effective_from desc, id desc limit 1`);
@@ -100,6 +94,20 @@ export async function publishProgramme(
     }
     return { versionId: row.id, published: true, effectiveFrom, inForce };
   });
+}
+
+/** When a programme would be in force if it were published now; `inForce`: at once. */
+export async function readBeginning(
+  db: Database,
+  { effectiveFrom: wanted }: Programme,
+  now: Date,
+): Promise<{ publishedAt: Date; effectiveFrom: Date; inForce: boolean }> {
+  const [instants] = await db.execute<{ published_at: Date }>(sql`
+    select greatest(${now}::timestamptz, (select max(published_at) from programme_versions),
+      (select ticked_at from clock)) as published_at`);
+  const publishedAt = instants?.published_at ?? now;
+  const inForce = wanted === undefined || wanted <= publishedAt;
+  return { publishedAt, effectiveFrom: inForce ? publishedAt : wanted, inForce };
 }
 
 /**

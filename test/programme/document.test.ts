@@ -98,7 +98,7 @@ describe("a programme document", () => {
     const { achievements, perfect } = parseProgramme(VALID, "programme.yaml");
     expect(achievements.map(maximumPoints)).toEqual([10, 10, 10]);
     expect(problemsWith("perfect: 30", "perfect: 100")).toEqual([
-      "programme.yaml:3: perfect: expected 30, the sum of the most points of all achievements, not 100",
+      "programme.yaml:3: perfect: expected 30 = 10 + 10 + 10, not 100",
     ]);
     expect(perfect).toBe(30);
   });
@@ -120,9 +120,15 @@ describe("a programme document", () => {
     expect(programme.achievements[0]?.window).toEqual(window);
   });
 
-  test("is the example's too", async () => {
-    const text = await readFile(new URL("../../examples/copernica/programme.yaml", import.meta.url), "utf8");
-    expect(parseProgramme(text, "programme.yaml").achievements).toHaveLength(9);
+  test("is the example's too, and its draft", async () => {
+    const read = (name: string) =>
+      readFile(new URL(`../../examples/copernica/${name}`, import.meta.url), "utf8");
+    expect(parseProgramme(await read("programme.yaml"), "programme.yaml").achievements).toHaveLength(9);
+    const draft = (await read("programme-2027.yaml")).replace("# effective-from:", "effective-from:");
+    expect(parseProgramme(draft, "programme-2027.yaml")).toMatchObject({
+      perfect: 100,
+      effectiveFrom: new Date("2026-12-31T23:00Z"),
+    });
   });
 });
 

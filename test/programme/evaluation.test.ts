@@ -7,14 +7,13 @@ import {
   type SupposedEvidence,
 } from "../../src/programme/compile.ts";
 import type { Programme } from "../../src/programme/document.ts";
+import { numRuns, timeFor } from "../cases.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { replaceEvidence, seedPartners } from "./evidence.ts";
 import { histories, PARTNERS } from "./histories.ts";
 import { counts, countsBefore, type EvidenceRow, evaluate, isKnown, type Outcome } from "./reference.ts";
 
-// DEEP=5000 npx vitest run test/programme/evaluation.test.ts looks longer.
-const numRuns = Number(process.env["DEEP"] ?? 150);
-const timeout = 60_000 + numRuns * 200;
+const timeout = timeFor(200);
 
 let database: TestDatabase;
 let partners: number[];
@@ -61,7 +60,7 @@ describe("the SQL evaluation", () => {
           [],
         ]);
       });
-      await fc.assert(property, { numRuns: Math.ceil(numRuns / 5) });
+      await fc.assert(property, { numRuns });
     },
     timeout,
   );
@@ -89,7 +88,7 @@ describe("the SQL evaluation", () => {
         });
         expect(found).toEqual(expected(programme, [...(stored ?? []), ...(supposed ?? [])], at, undefined));
       });
-      await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) });
+      await fc.assert(property, { numRuns });
     },
     timeout,
   );
@@ -128,7 +127,7 @@ describe("the SQL evaluation", () => {
           }
         }
       });
-      await fc.assert(property, { numRuns: Math.ceil(numRuns / 3) });
+      await fc.assert(property, { numRuns });
     },
     timeout,
   );

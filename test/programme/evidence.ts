@@ -15,7 +15,7 @@ export async function seedPartners(db: Database, count: number): Promise<number[
 
 /** Replaces all evidence; `partnerId` of the rows is a position in `partners`. */
 export async function replaceEvidence(db: Database, partners: number[], rows: EvidenceRow[]): Promise<void> {
-  await db.execute(sql`truncate evidence`);
+  await db.execute(sql`delete from evidence`);
   const document = rows.map((row) => ({
     id: row.id,
     partner_id: row.partnerId === null ? null : partners[row.partnerId],

@@ -79,9 +79,29 @@ describe("a programme with relations", () => {
 
   test("has the sum of its achievements as its perfect score, of a category no more than the cap", () => {
     expect(problemsWith(["perfect: 32", "perfect: 40"])).toEqual([
-      "programme.yaml:3: perfect: expected 32, the sum of the most points of all achievements, no category above its cap, not 40",
+      "programme.yaml:3: perfect: expected 32 = 12 (category together: 10 + 10, capped at 12) + 20, not 40",
     ]);
-    expect(problemsWith(["cap: 12", "cap: 100"], ["perfect: 32", "perfect: 40"])).toEqual([]);
+    // A cap that is not reached takes nothing, and the gates of growing and fairs never do.
+    for (const cap of ["20", "100"]) {
+      expect(problemsWith(["cap: 12", `cap: ${cap}`], ["perfect: 32", "perfect: 40"])).toEqual([]);
+      expect(problemsWith(["cap: 12", `cap: ${cap}`])).toEqual([
+        "programme.yaml:3: perfect: expected 40 = 10 + 10 + 20, not 32",
+      ]);
+    }
+    expect(problemsWith(["cap: 12", "cap: 19"], ["perfect: 32", "perfect: 39"])).toEqual([]);
+    expect(problemsWith(["requires: articles\n", "\n"], ["perfect: 32", "perfect: 33"])).toEqual([
+      "programme.yaml:3: perfect: expected 32 = 12 (category together: 10 + 10, capped at 12) + 20, not 33",
+    ]);
+  });
+
+  test("has no perfect score worked out while an award or a cap cannot be read", () => {
+    expect(problemsWith(["of: 50", "of: fifty"], ["perfect: 32", "perfect: 7"])).toHaveLength(1);
+    expect(problemsWith(["cap: 12", "cap: twelve"], ["perfect: 32", "perfect: 7"])).toHaveLength(1);
+    expect(problemsWith(["perfect: 32", "perfect: many"])).toEqual([
+      expect.stringMatching(
+        /^programme.yaml:3: perfect: expected the points of a partner that has everything/,
+      ),
+    ]);
   });
 
   test.each<[what: string, replacements: [string, string][], problem: string]>([
@@ -134,6 +154,30 @@ describe("a programme with relations", () => {
         ],
       ],
       "25: achievements.fairs.award: expected at most 60 units: a streak is counted no further",
+    ],
+    [
+      "a streak of more than can be counted",
+      [
+        [
+          "award: { each: 5, cap: 10 }\n    category: together\n    requires",
+          "award: { points: 10, more-than: 60 }\n    category: together\n    requires",
+        ],
+      ],
+      "25: achievements.fairs.award: expected at most 60 units: a streak is counted no further",
+    ],
+    [
+      "more periods than the window has",
+      [
+        [
+          "measure: { streak: quarter }\n    window: ever",
+          "measure: { periods: month }\n    window: { rolling: 1 quarter }",
+        ],
+        [
+          "award: { each: 5, cap: 10 }\n    category: together\n    requires",
+          "award: { points: 10, at-least: 4 }\n    category: together\n    requires",
+        ],
+      ],
+      "25: achievements.fairs.award: expected at most 3 units: the window has no more periods",
     ],
     [
       "evidence that leaves before it is mature",

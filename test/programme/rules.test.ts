@@ -46,7 +46,7 @@ function programmeOf(example: z.infer<typeof exampleSchema>): Programme {
   try {
     return parse(1);
   } catch (error) {
-    return parse(Number(/expected (\d+), the sum/.exec(String(error))?.[1]));
+    return parse(Number(/perfect: expected (\d+)/.exec(String(error))?.[1]));
   }
 }
 

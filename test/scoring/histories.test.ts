@@ -2,20 +2,18 @@
 // the score ought to be is said by the reference evaluation of test/programme, from the rows of the evidence table.
 import { sql } from "drizzle-orm";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
 import { parseProgramme } from "../../src/programme/document.ts";
 import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { tick } from "../../src/scoring/clock.ts";
 import { verify } from "../../src/scoring/verify.ts";
-import { openTestDatabase } from "../database.ts";
+import { numRuns, timeFor } from "../cases.ts";
+import { emptyDatabase, openTestDatabase, type TestDatabase } from "../database.ts";
 import { addConnection, addPartners, at, fact, factOf, list } from "../evidence/collecting.ts";
 import { type EvidenceRow, evaluate } from "../programme/reference.ts";
 import { drain, programmeText, publish, readLedger, readPoints, readScores, usual } from "./programmes.ts";
-
-// DEEP=200 npx vitest run test/scoring/histories.test.ts looks longer.
-const numRuns = Number(process.env["DEEP"] ?? 12);
 
 const documents = [
   usual,
@@ -97,78 +95,85 @@ async function expected(db: Database, partners: number[], text: string, now: Dat
   );
 }
 
+let database: TestDatabase;
+let db: Database;
+
+beforeAll(async () => {
+  database = await openTestDatabase({ max: 2 });
+  db = database.db;
+});
+afterAll(async () => {
+  await database.close();
+});
+
 test(
   "whatever happens, the ledger's sum is the score, now and at every past instant, and the score is the evaluation",
   async () => {
     const property = fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 12 }), async (steps) => {
-      const { db, close } = await openTestDatabase();
-      try {
-        const programmes = openProgrammeVersions();
-        const partners = await addPartners(db, 3);
-        const connections = [
-          await addConnection(db, { source: "one", partnerId: partners[0]! }),
-          await addConnection(db, { source: "two", partnerId: partners[1]! }),
-          await addConnection(db, { source: "three" }),
-        ];
-        let [minutes, published] = [0, documents[0]!];
-        await publish(db, published, at(0));
-        const past: { now: Date; points: number[] }[] = [];
-        let versions = partners.map(() => 0);
-        for (const { does, behind, isScored, ...later } of steps) {
-          minutes += later.minutes + 1;
-          const now = at(minutes);
-          const theirNow = at(minutes - behind);
-          if (does.type === "list") {
-            const source = connections[does.connection]!;
-            const evidence = does.facts.map(({ slot, kind, minutes: ago, lasts, quantity }) => {
-              const occurredAt = at(minutes + ago);
-              const endedAt = lasts === null ? undefined : at(minutes + ago + lasts);
-              const more = { kind, occurredAt, endedAt, quantity };
-              return does.connection === 2 ? factOf(`${slot}`, `f${slot}`, more) : fact(`f${slot}`, more);
-            });
-            await list(db, source, evidence, theirNow);
-          } else if (does.type === "publish") {
-            await publish(db, does.document, now);
-            published = does.document;
-          } else if (does.type === "identify") {
-            await addIdentities(
-              db,
-              partners[does.key % 3]!,
-              [{ namespace: "crm", key: `${does.key}` }],
-              theirNow,
-            );
-          }
-          if (!isScored) continue;
-          await tick(db, programmes, now);
-          await drain(db, programmes, theirNow, 2);
-          const points = await expected(db, partners, published, now);
-          expect(await readPoints(db, partners, "scores")).toEqual(points);
-          expect(await readPoints(db, partners, "ledger")).toEqual(points);
-          expect(await readPoints(db, partners, "achievements_held")).toEqual(points);
-          expect(await verify(db, programmes, now)).toMatchObject({ pending: 0, drift: 0 });
-          const scores = await readScores(db);
-          const reached = partners.map((id) => scores.find((row) => row.partner_id === id)?.version ?? 0);
-          for (const [index, version] of reached.entries()) {
-            const isAnother = points[index] !== (past.at(-1)?.points[index] ?? 0);
-            expect(version).toBeGreaterThanOrEqual(versions[index]! + (isAnother ? 1 : 0));
-          }
-          versions = reached;
-          past.push({ now, points });
-        }
-        const ledger = await readLedger(db);
-        for (const { now, points } of past) {
-          const sums = partners.map((id) =>
-            ledger
-              .filter((line) => line.partner_id === id && line.at <= now)
-              .reduce((sum, line) => sum + line.delta, 0),
+      await emptyDatabase(db);
+      const programmes = openProgrammeVersions();
+      const partners = await addPartners(db, 3);
+      const connections = [
+        await addConnection(db, { source: "one", partnerId: partners[0]! }),
+        await addConnection(db, { source: "two", partnerId: partners[1]! }),
+        await addConnection(db, { source: "three" }),
+      ];
+      let [minutes, published] = [0, documents[0]!];
+      await publish(db, published, at(0));
+      const past: { now: Date; points: number[] }[] = [];
+      let versions = partners.map(() => 0);
+      for (const { does, behind, isScored, ...later } of steps) {
+        minutes += later.minutes + 1;
+        const now = at(minutes);
+        const theirNow = at(minutes - behind);
+        if (does.type === "list") {
+          const source = connections[does.connection]!;
+          const evidence = does.facts.map(({ slot, kind, minutes: ago, lasts, quantity }) => {
+            const occurredAt = at(minutes + ago);
+            const endedAt = lasts === null ? undefined : at(minutes + ago + lasts);
+            const more = { kind, occurredAt, endedAt, quantity };
+            return does.connection === 2 ? factOf(`${slot}`, `f${slot}`, more) : fact(`f${slot}`, more);
+          });
+          await list(db, source, evidence, theirNow);
+        } else if (does.type === "publish") {
+          await publish(db, does.document, now);
+          published = does.document;
+        } else if (does.type === "identify") {
+          await addIdentities(
+            db,
+            partners[does.key % 3]!,
+            [{ namespace: "crm", key: `${does.key}` }],
+            theirNow,
           );
-          expect(sums).toEqual(points);
         }
-      } finally {
-        await close();
+        if (!isScored) continue;
+        await tick(db, programmes, now);
+        await drain(db, programmes, theirNow, 2);
+        const points = await expected(db, partners, published, now);
+        expect(await readPoints(db, partners, "scores")).toEqual(points);
+        expect(await readPoints(db, partners, "ledger")).toEqual(points);
+        expect(await readPoints(db, partners, "achievements_held")).toEqual(points);
+        expect(await verify(db, programmes, now)).toMatchObject({ pending: 0, drift: 0 });
+        const scores = await readScores(db);
+        const reached = partners.map((id) => scores.find((row) => row.partner_id === id)?.version ?? 0);
+        for (const [index, version] of reached.entries()) {
+          const isAnother = points[index] !== (past.at(-1)?.points[index] ?? 0);
+          expect(version).toBeGreaterThanOrEqual(versions[index]! + (isAnother ? 1 : 0));
+        }
+        versions = reached;
+        past.push({ now, points });
+      }
+      const ledger = await readLedger(db);
+      for (const { now, points } of past) {
+        const sums = partners.map((id) =>
+          ledger
+            .filter((line) => line.partner_id === id && line.at <= now)
+            .reduce((sum, line) => sum + line.delta, 0),
+        );
+        expect(sums).toEqual(points);
       }
     });
     await fc.assert(property, { numRuns });
   },
-  60_000 + numRuns * 5000,
+  timeFor(5000),
 );

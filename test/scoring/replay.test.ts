@@ -8,16 +8,15 @@ import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { evaluation } from "../../src/scoring/evaluation.ts";
 import { explain } from "../../src/scoring/explain.ts";
 import { verify } from "../../src/scoring/verify.ts";
+import { numRuns, timeFor } from "../cases.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { begins, play, steps } from "./replaying.ts";
-
-const numRuns = Number(process.env["DEEP"] ?? 100);
 
 let database: TestDatabase;
 let db: Database;
 
 beforeAll(async () => {
-  database = await openTestDatabase();
+  database = await openTestDatabase({ max: 2 });
   db = database.db;
 });
 afterAll(async () => {
@@ -73,7 +72,7 @@ test(
     });
     await fc.assert(property, { numRuns });
   },
-  60_000 + numRuns * 5000,
+  timeFor(5000),
 );
 
 function sumOf(explanation: Awaited<ReturnType<typeof explain>>): number {
