@@ -1,13 +1,15 @@
 // What the commands answer, one after the other over one deployment: its mailings are left out, so that a sync is short.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SpokenExplanation } from "../../src/messages/explanation.ts";
 import type { SpokenHistory } from "../../src/messages/history.ts";
 import { mergePartners } from "../../src/partners/merge.ts";
-import type { RunReport, ScoreChange } from "../../src/runs/runs.ts";
+import { type RunReport, readScoreChanges, type ScoreChange } from "../../src/runs/runs.ts";
 import { adjust } from "../../src/scoring/adjustments.ts";
+import type { Simulation } from "../../src/scoring/simulate.ts";
 import type { Verification } from "../../src/scoring/verify.ts";
 import type { Standing } from "../../src/standings/standings.ts";
 import { type Deployment, openDeployment } from "../e2e/deployment.ts";
@@ -16,6 +18,8 @@ import { departures, documentedFields, type Seen } from "./reference.ts";
 
 const sources = ["blog", "registrations", "profiles", "accounts", "certifications", "fairs"];
 const programme = new URL("../../examples/copernica/programme.yaml", import.meta.url);
+
+type Shown = Simulation & { warnings: string[] };
 
 let open: Deployment;
 let reconciled: { runs: RunReport[]; changes: ScoreChange[] };
@@ -440,6 +444,55 @@ describe("connections import", () => {
   });
 });
 
+describe("simulate", () => {
+  const draft = fileURLToPath(new URL("../../examples/copernica/programme-2027.yaml", import.meta.url));
+
+  test("says what a draft would change, and writes nothing", async () => {
+    const before = await countLines();
+    const { partners, gaining, losing, histogram, warnings, points } = await jsonOf<Shown>(
+      "A simulation",
+      ...["simulate", draft, "--json"],
+    );
+    expect(histogram.reduce((sum, bar) => sum + bar.partners, 0)).toBe(partners);
+    expect(warnings).toContain(
+      "Nobody reaches certified-team (A team of five with the advanced certificate).",
+    );
+    const lines = await linesOf("simulate", draft);
+    expect(lines[0]).toMatch(
+      /^Beside version 1 of the programme, at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(Europe\/Amsterdam\)\.$/,
+    );
+    expect(lines).toContain(
+      `${partners} partners: ${gaining} up, ${losing} down, ${partners - gaining - losing} unchanged.`,
+    );
+    expect(lines.join("\n")).toContain(` gained - ${points.lost} lost = `);
+    expect(lines).toContain(`! ${warnings[0]}`);
+    expect(lines.at(-1)).toBe(`Nothing is written. Publish it with: standings publish ${draft}`);
+    expect(await countLines()).toBe(before);
+    expect(await open.context.db.execute(sql`select from programme_versions`)).toHaveLength(1);
+  });
+
+  test("names the instant of a draft that begins later", async () => {
+    const text = (await readFile(draft, "utf8")).replace("# effective-from: 2027", "effective-from: 2099");
+    const file = await fileWith("later.yaml", text);
+    expect((await linesOf("simulate", file))[0]).toBe(
+      "Beside version 1 of the programme, at 2099-01-01 00:00:00 (Europe/Amsterdam), when the draft comes into force, with what is known now.",
+    );
+    expect(await jsonOf("A simulation", "simulate", file, "--json")).toMatchObject({
+      atOnce: false,
+      at: "2098-12-31T23:00:00.000Z",
+    });
+  });
+
+  test("refuses a draft whose perfect score is not what its awards add up to", async () => {
+    const text = await readFile(draft, "utf8");
+    const file = await fileWith("imperfect.yaml", text.replace("perfect: 100", "perfect: 105"));
+    const line = text.slice(0, text.indexOf("perfect: 100")).split("\n").length;
+    const said = `standings: ${file}:${line}: perfect: expected 100 = 5 + 5 + 10 + 15 (category own-marketing: 12 + 8, capped at 15) + 20 + 15 + 20 + 5 + 5, not 105\n`;
+    expect(await call("simulate", file)).toEqual({ code: 2, stdout: "", stderr: said });
+    expect(await call("publish", file)).toEqual({ code: 2, stdout: "", stderr: said });
+  });
+});
+
 describe("publish", () => {
   test("of a programme with a mistake names file and line, and changes nothing", async () => {
     const text = await readFile(programme, "utf8");
@@ -459,20 +512,69 @@ describe("publish", () => {
     expect(await countLines()).toBe(before);
   });
 
+  test("of a version that begins later says when, and changes nothing until then", async () => {
+    const before = await countLines();
+    const text = (await readFile(programme, "utf8")).replace(
+      "perfect: 100",
+      "perfect: 100\neffective-from: 2099-03-29T02:30",
+    );
+    const file = await fileWith("later.yaml", text);
+    // That local time does not exist: the clocks go from 02:00 to 03:00.
+    const beginning =
+      "Version 2 comes into force on 2099-03-29 03:00:00 (Europe/Amsterdam); until then version 1 is in force.";
+    expect(await linesOf("publish", file)).toEqual([beginning]);
+    expect(await linesOf("publish", file)).toEqual([
+      "Version 2 is this text already; nothing changed.",
+      beginning,
+    ]);
+    expect(await countLines()).toBe(before);
+    await open.context.db.execute(sql`delete from programme_versions where id = 2`);
+  });
+
+  test("of a draft writes what its simulation has said, partner by partner", async () => {
+    const text = await readFile(
+      new URL("../../examples/copernica/programme-2027.yaml", import.meta.url),
+      "utf8",
+    );
+    const file = await fileWith("draft.yaml", text);
+    const [last] = await open.context.db.execute<{ id: number }>(sql`select max(id) as id from ledger`);
+    const { gains, losses, gaining, losing, points, topAfter } = await jsonOf<Shown>(
+      "A simulation",
+      ...["simulate", file, "--json"],
+    );
+    const said = await linesOf("publish", file);
+    expect(said[0]).toMatch(/^Version \d+ is in force\.$/);
+    const changes = await readScoreChanges(open.context.db, { afterLine: last?.id ?? 0 });
+    // Whoever gains as much as it loses has ledger lines and the same points.
+    expect(changes.filter(({ delta }) => delta !== 0)).toHaveLength(gaining + losing);
+    const sumOf = (sign: 1 | -1) => changes.reduce((sum, { delta }) => sum + Math.max(0, sign * delta), 0);
+    expect({ gained: sumOf(1), lost: sumOf(-1) }).toEqual({ gained: points.gained, lost: points.lost });
+    for (const { slug, before, after } of [...gains, ...losses]) {
+      expect(changes).toContainEqual(expect.objectContaining({ slug, delta: after - before, points: after }));
+    }
+    const standings = await jsonOf<Standing[]>("A standing", "ranking", "--json", "--top", "10");
+    expect(standings.map(({ slug, rank, points }) => [slug, rank, points])).toEqual(
+      topAfter.map(({ slug, rankAfter, after }) => [slug, rankAfter, after]),
+    );
+    expect(await jsonOf("A verification", "verify", "--json")).toMatchObject({ pending: 0, drift: 0 });
+    // Back to the example's own, for what follows.
+    await answerOf(open.env, "publish", fileURLToPath(programme));
+  });
+
   test("of another text scores everybody under it", async () => {
     const text = await readFile(programme, "utf8");
     const changed = text
       .replace("award: { points: 10, at-least: 1 }", "award: { points: 7, at-least: 1 }")
       .replace("award: { points: 5, at-least: 1 }", "award: { points: 8, at-least: 1 }");
     const said = await linesOf("publish", await fileWith("changed.yaml", changed));
-    expect(said[0]).toBe("Version 2 is in force.");
+    expect(said[0]).toMatch(/^Version \d+ is in force\.$/);
     expect(said[1]).toMatch(/^\d+ new ledger lines; \d+ partners changed:$/);
     const { programmeVersion, pending, points, achievements } = await jsonOf<SpokenExplanation>(
       "An explanation",
       ...["explain", "marketing-agency-x", "--json"],
     );
     expect({ programmeVersion, pending, points }).toEqual({
-      programmeVersion: 2,
+      programmeVersion: Number(/\d+/.exec(said[0] ?? "")?.[0]),
       pending: false,
       points: 20,
     });

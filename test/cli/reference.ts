@@ -42,6 +42,9 @@ const listed: Record<string, string> = {
   findings: "A finding",
   groups: "A group",
   suggestions: "A suggestion",
+  bars: "A bar",
+  "simulated scores": "A simulated score",
+  "simulated achievements": "A simulated achievement",
 };
 
 const isInstant = (value: unknown) =>
