@@ -61,7 +61,7 @@ export interface SimulatedScore {
   rankAfter: number | null;
 }
 
-export interface SimulatedAchievement {
+interface SimulatedAchievement {
   key: string;
   title: string;
   change: "kept" | "new" | "gone";
