@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { type Programme, parseProgramme } from "../../src/programme/document.ts";
 import { toOutcomes } from "../../src/programme/outcomes.ts";
 import { toProgress } from "../../src/programme/progress.ts";
+import { numRuns } from "../cases.ts";
 import { programmes } from "./histories.ts";
 import { type EvidenceRow, evaluate } from "./reference.ts";
 
-const numRuns = Number(process.env["DEEP"] ?? 300);
 const at = new Date("2026-06-15T12:00:00Z");
 
 /** The points of so many hundredths of a unit, by the reference. */

@@ -10,13 +10,12 @@ import { openProgrammeVersions, type ProgrammeVersions } from "../../src/program
 import { adjust, revokeAdjustment } from "../../src/scoring/adjustments.ts";
 import { tick } from "../../src/scoring/clock.ts";
 import { readHistory } from "../../src/scoring/history.ts";
-import { openTestDatabase, type TestDatabase } from "../database.ts";
+import { numRuns, timeFor } from "../cases.ts";
+import { emptyDatabase, openTestDatabase, type TestDatabase } from "../database.ts";
 import { addConnection, addPartners, at, fact, factOf, list } from "../evidence/collecting.ts";
 import { type EvidenceRow, evaluate, isKnown } from "../programme/reference.ts";
 import { drain, programmeText, publish, usual } from "./programmes.ts";
-import { begins, clear, play, steps } from "./replaying.ts";
-
-const numRuns = Number(process.env["DEEP"] ?? 25);
+import { begins, play, steps } from "./replaying.ts";
 
 let database: TestDatabase;
 let db: Database;
@@ -75,7 +74,7 @@ test(
     );
     if (process.env["DEEP"] !== undefined) console.log([...seen].sort().join(" "));
   },
-  60_000 + numRuns * 5000,
+  timeFor(5000),
 );
 
 describe("the cause of a line", () => {
@@ -86,7 +85,7 @@ describe("the cause of a line", () => {
   let crm: { source: string; connectionId: number };
 
   beforeEach(async () => {
-    await clear(db);
+    await emptyDatabase(db);
     programmes = openProgrammeVersions();
     partnerIds = await addPartners(db, 2);
     crm = await addConnection(db, { partnerId: partnerIds[0]! });

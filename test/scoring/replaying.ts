@@ -1,6 +1,5 @@
 // Random histories to be replayed: late, changed, vanished and re-appearing evidence, rules that change and begin later, identities,
 // adjustments, merges, and weeks that go across both clock changes of the programme's time zone.
-import { sql } from "drizzle-orm";
 import fc from "fast-check";
 import type { Database } from "../../db/client.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -9,6 +8,7 @@ import { mergePartners, unmergePartner } from "../../src/partners/merge.ts";
 import type { ProgrammeVersions } from "../../src/programme/versions.ts";
 import { adjust, readAdjustments, revokeAdjustment } from "../../src/scoring/adjustments.ts";
 import { tick } from "../../src/scoring/clock.ts";
+import { emptyDatabase } from "../database.ts";
 import { addConnection, addPartners, fact, factOf, list } from "../evidence/collecting.ts";
 import { drain, programmeText, publish, usual } from "./programmes.ts";
 
@@ -164,7 +164,7 @@ export async function play(
   programmes: ProgrammeVersions,
   history: { first: string; steps: Step[] },
 ): Promise<{ partners: number[]; settled: Date[] }> {
-  await clear(db);
+  await emptyDatabase(db);
   const partners = await addPartners(db, 3);
   const connections = [
     await addConnection(db, { source: "one", partnerId: partners[0]! }),
@@ -237,13 +237,6 @@ export async function play(
       case "nothing":
     }
   }
-}
-
-/** Leaves nothing of a history, and begins counting again. */
-export async function clear(db: Database): Promise<void> {
-  await db.execute(
-    sql`truncate partners, sources, programme_versions, clock, evidence, ledger, runs, adjustments restart identity cascade`,
-  );
 }
 
 /** What is refused has not happened. */
