@@ -10,6 +10,7 @@ import { addProgramme } from "./cli/programme.ts";
 import { addRuns } from "./cli/runs.ts";
 import { addScores } from "./cli/scores.ts";
 import { addServing } from "./cli/serving.ts";
+import { addWins } from "./cli/wins.ts";
 import { reportFailure } from "./commands/failure.ts";
 import { environmentHelp, helpStyle } from "./commands/help.ts";
 import type { CommandParts } from "./commands/open.ts";
@@ -54,6 +55,7 @@ export function describeCommands(parts: CommandParts, output: Output): Command {
     addServing,
     addRuns,
     addScores,
+    addWins,
     addProgramme,
     addPartners,
     addForget,

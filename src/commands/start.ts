@@ -56,6 +56,7 @@ export async function serve(context: Context): Promise<{ port: number; close(): 
     db: context.db,
     standings: context.standings,
     programme: async () => (await context.programmes.inForce(context.db, context.now()))?.programme,
+    programmes: context.programmes,
     sources: context.sources.sources.map(({ key, freshWithinMs }) => ({ key, freshWithinMs })),
     now: context.now,
     logger: context.log,

@@ -1,7 +1,7 @@
 // Measures as SQL: which evidence counts, and how many units it is.
 import { type SQL, sql } from "drizzle-orm";
 import { longestStreak, type Period } from "./calendar.ts";
-import type { Achievement, Programme } from "./document.ts";
+import type { Achievement, Programme, Window } from "./document.ts";
 import {
   type Bounds,
   boundsBefore,
@@ -11,6 +11,8 @@ import {
   periodStarts,
   windowBounds,
 } from "./windows.ts";
+
+type Sliding = Extract<Window, { type: "last" }>;
 
 /** The condition under which a row of evidence counts for an achievement at an instant: the one place that says so. */
 export function counts(achievement: Achievement, programme: Programme, at: Date): SQL {
@@ -92,15 +94,23 @@ function startsAsBits(bounds: Bounds, at: Date, period: Exclude<Period, "year">,
   return starts === undefined || starts.length === 0 ? undefined : starts;
 }
 
-/** The `occurred_at` of what begins or ceases to count between two instants because a sliding edge moved past it. */
-export function edgesMoved(
-  { window, measure, matures }: Achievement,
-  programme: Programme,
-  span: { from: Date; to: Date },
-): { from: Date; to: Date }[] {
-  const edges = [window];
+/** The ages at which evidence begins or ceases to count: it leaves the window, or the one before, or is mature. */
+export function slidingEdges({ window, measure, matures }: Achievement): Sliding[] {
+  const edges: Sliding[] = [];
+  if (window.type === "last") edges.push(window);
   if (matures !== undefined) edges.push({ type: "last", ...matures });
   if (measure.type === "growth" && window.type === "last")
     edges.push({ ...window, amount: 2 * window.amount });
-  return edges.flatMap((edge) => boundsMovedPast(edge, span.from, span.to, programme) ?? []);
+  return edges;
+}
+
+/** The `occurred_at` of what begins or ceases to count between two instants because a sliding edge moved past it. */
+export function edgesMoved(
+  achievement: Achievement,
+  programme: Programme,
+  span: { from: Date; to: Date },
+): { from: Date; to: Date }[] {
+  return slidingEdges(achievement).flatMap(
+    (edge) => boundsMovedPast(edge, span.from, span.to, programme) ?? [],
+  );
 }

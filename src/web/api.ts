@@ -14,8 +14,10 @@ import type { Logger } from "pino";
 import type { Database } from "../../db/client.ts";
 import { chooseLocale, openMessages } from "../messages/messages.ts";
 import type { Programme } from "../programme/document.ts";
+import type { ProgrammeVersions } from "../programme/versions.ts";
 import type { ReadableStandings } from "../standings/reading.ts";
 import type { Standing } from "../standings/standings.ts";
+import { aheadHandlers } from "./ahead.ts";
 import { readHealth, type SourceFreshness } from "./health.ts";
 import { readPartner, toPartnerPage } from "./partner.ts";
 
@@ -24,6 +26,9 @@ export const routes = {
   "/healthz": { owner: "src/web/health.ts", access: "public" },
   "/api/standings": { owner: "src/standings/reading.ts", access: "public" },
   "/api/partners/:slug": { owner: "src/web/partner.ts", access: "public" },
+  "/api/partners/:slug/quick-wins": { owner: "src/standings/prospects.ts", access: "public" },
+  "/api/partners/:slug/forecast": { owner: "src/scoring/forecast.ts", access: "public" },
+  "/api/partners/:slug/forecast.ics": { owner: "src/web/calendar.ts", access: "public" },
 } as const;
 
 export interface ApiParts {
@@ -31,6 +36,7 @@ export interface ApiParts {
   standings: ReadableStandings;
   /** The programme in force, asked for at every request that shows it; undefined: none is published. */
   programme: () => Promise<Programme | undefined>;
+  programmes: ProgrammeVersions;
   /** The configured sources: what /healthz watches. */
   sources: SourceFreshness[];
   now: () => Date;
@@ -43,7 +49,8 @@ const mostStandings = 200;
 const highestOffset = 1_000_000_000;
 
 /** The application; {@link openWeb} serves it. Errors are JSON: `{ error: { code, message, parameter? } }`. */
-export function createApi({ db, standings, programme, sources, now, logger }: ApiParts): Hono {
+export function createApi({ db, standings, programme, programmes, sources, now, logger }: ApiParts): Hono {
+  const ahead = aheadHandlers({ db, programmes, now }, refusePartner);
   const handlers: Record<keyof typeof routes, Handler> = {
     async "/healthz"(c) {
       const health = await readHealth({ db, sources, cacheState: () => standings.cacheState(), now: now() });
@@ -61,8 +68,7 @@ export function createApi({ db, standings, programme, sources, now, logger }: Ap
     async "/api/partners/:slug"(c) {
       const slug = c.req.param("slug") ?? "";
       const partner = await readPartner(db, slug);
-      if (partner === undefined)
-        return refuse(c, 404, "not-found", "There is no such partner in the standings.");
+      if (partner === undefined) return refusePartner(c);
       if (partner.slug !== slug) return c.redirect(`/api/partners/${partner.slug}`, 308);
       const rules = await programme();
       const messages = openMessages(chooseLocale(c.req.header("Accept-Language")), rules?.timeZone ?? "UTC");
@@ -70,6 +76,10 @@ export function createApi({ db, standings, programme, sources, now, logger }: Ap
       c.header("Vary", "Accept-Language");
       return c.json(toPartnerPage(partner, rules, messages));
     },
+
+    "/api/partners/:slug/quick-wins": ahead["quick-wins"],
+    "/api/partners/:slug/forecast": ahead.forecast,
+    "/api/partners/:slug/forecast.ics": ahead["forecast.ics"],
   };
 
   const app = new Hono();
@@ -118,6 +128,10 @@ function toShown({
   reachedAt,
 }: Standing): Omit<Standing, "partnerId"> {
   return { rank, slug, name, points, scoreVersion, reachedAt };
+}
+
+function refusePartner(c: Context): Response {
+  return refuse(c, 404, "not-found", "There is no such partner in the standings.");
 }
 
 function refuse(

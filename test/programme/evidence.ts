@@ -30,7 +30,7 @@ export async function replaceEvidence(db: Database, partners: number[], rows: Ev
   await db.execute(sql`
     insert into evidence (id, source, connection_id, external_id, digest, partner_id, kind, occurred_at, ended_at, quantity,
       attributes, recorded_at, superseded_at) overriding system value
-    select id, 'table', (select id from connections), 'row-' || id, '', partner_id, kind, occurred_at, ended_at, quantity,
+    select id, 'table', (select id from connections where source = 'table'), 'row-' || id, '', partner_id, kind, occurred_at, ended_at, quantity,
       attributes, recorded_at, superseded_at
     from jsonb_to_recordset(${JSON.stringify(document)}::jsonb) as (id int8, partner_id int8, kind text,
       occurred_at timestamptz, ended_at timestamptz, quantity numeric, attributes jsonb, recorded_at timestamptz,

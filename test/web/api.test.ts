@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Database, transaction } from "../../db/client.ts";
 import { parseProgramme } from "../../src/programme/document.ts";
+import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { openStandings } from "../../src/standings/reading.ts";
 import { type ApiParts, createApi, routes } from "../../src/web/api.ts";
 import { type OpenWeb, openWeb } from "../../src/web/server.ts";
@@ -61,6 +62,7 @@ describe("the API", () => {
       db,
       standings,
       programme: () => Promise.resolve(programme),
+      programmes: openProgrammeVersions(),
       sources: [{ key: "blog", freshWithinMs: hour }],
       now: () => now,
       ...parts,
@@ -446,6 +448,7 @@ describe("the API", () => {
         db,
         standings,
         programme: () => Promise.resolve(programme),
+        programmes: openProgrammeVersions(),
         sources: [],
         now: () => new Date(),
       });

@@ -5,6 +5,7 @@ import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Database, transaction } from "../../db/client.ts";
 import { parseProgramme } from "../../src/programme/document.ts";
+import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { openStandings, redisForReading } from "../../src/standings/reading.ts";
 import { redisStandings } from "../../src/standings/redis.ts";
 import { markStandingsPending, refreshStandings } from "../../src/standings/refresh.ts";
@@ -103,10 +104,20 @@ function expectOneNumber(shown: [string, Shown][]): void {
 describe("while scores change", () => {
   test("page and overview agree under every version, from Postgres", async () => {
     const standings = openStandings({ db, prefix: "any" });
-    const web = await openWeb(createApi({ db, standings, programme, sources: [], now: () => new Date() }), {
-      port: 0,
-      host: "127.0.0.1",
-    });
+    const web = await openWeb(
+      createApi({
+        db,
+        standings,
+        programme,
+        programmes: openProgrammeVersions(),
+        sources: [],
+        now: () => new Date(),
+      }),
+      {
+        port: 0,
+        host: "127.0.0.1",
+      },
+    );
     expectOneNumber(await readDuringChanges(web.port, () => refreshStandings(db, undefined)));
     await web.close();
   });
@@ -121,10 +132,20 @@ describe("while scores change", () => {
       const cache = redisStandings(writing, prefix);
       await refreshStandings(db, cache);
       const standings = openStandings({ db, redis, prefix });
-      const web = await openWeb(createApi({ db, standings, programme, sources: [], now: () => new Date() }), {
-        port: 0,
-        host: "127.0.0.1",
-      });
+      const web = await openWeb(
+        createApi({
+          db,
+          standings,
+          programme,
+          programmes: openProgrammeVersions(),
+          sources: [],
+          now: () => new Date(),
+        }),
+        {
+          port: 0,
+          host: "127.0.0.1",
+        },
+      );
       let round = 0;
       const refresh = () => refreshStandings(db, cache, { rebuild: round++ % 10 === 0 });
       expectOneNumber(await readDuringChanges(web.port, refresh));
