@@ -58,6 +58,45 @@ async function countLines(): Promise<number> {
   return row?.count ?? 0;
 }
 
+describe("quick-wins and forecast", () => {
+  test("say what to do next, in the language asked for, and what is in the way", async () => {
+    expect(await linesOf("quick-wins", "marketing-agency-x")).toEqual(
+      expect.arrayContaining(["    1 more: Certificate (level advanced; another holder)"]),
+    );
+    expect((await linesOf("quick-wins", "marketing-agency-x", "--lang", "nl")).join("\n")).toMatch(
+      /7 punten erbij: samen \d+, plaats \d+\n {4}nog 1: Certificate \(level advanced; met een andere holder\)/,
+    );
+  });
+
+  test("say the same as JSON", async () => {
+    const wins = JSON.parse(await answerOf(open.env, "quick-wins", "marketing-agency-x", "--json")) as object;
+    expect(wins).toMatchObject({ partner: { slug: "marketing-agency-x" }, obstacles: [] });
+    const forecast = JSON.parse(await answerOf(open.env, "forecast", "marketing-agency-x", "--json")) as {
+      total: number;
+      changes: { points: number; total: number }[];
+    };
+    expect(forecast.changes.length).toBeGreaterThan(0);
+    const lost = forecast.changes.reduce((sum, { points }) => sum + points, forecast.total);
+    expect(forecast.changes.at(-1)?.total).toBe(lost);
+  });
+
+  test("say until when they have looked, and refuse what they cannot", async () => {
+    const lines = await linesOf("forecast", "marketing-agency-x", "--days", "1");
+    expect(lines[0]).toMatch(
+      /^Marketing Agency X: \d+ points now; until \d+ \w+ \d{4}, if nothing new happens:$/,
+    );
+    for (const args of [
+      ["--days", "4000"],
+      ["--lang", "fr"],
+    ]) {
+      const { code } = await call("forecast", "marketing-agency-x", ...args);
+      expect(code).toBe(2);
+    }
+    const { code, stderr } = await call("quick-wins", "nobody");
+    expect([code, stderr]).toEqual([2, expect.stringContaining("there is no partner nobody")]);
+  });
+});
+
 describe("reconcile", () => {
   test("lists every source, scores everybody and finds no drift", () => {
     expect(reconciled.runs).toMatchObject([
