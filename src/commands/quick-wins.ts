@@ -24,7 +24,7 @@ export async function printQuickWins(
     return;
   }
   const messages = openMessages(options.locale, programme.timeZone);
-  output.print(`${partner.name}`);
+  output.print(partner.name);
   for (const win of wins) {
     output.print("");
     output.print(`${win.title}: ${sayGain(win, messages)}`);
