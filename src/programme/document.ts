@@ -1,9 +1,9 @@
 // The programme: the published rules, written as a YAML document (docs/programme.md is its manual).
 import { z } from "zod";
+import { toProblems } from "../problems.ts";
 import { parseYaml, readAsWritten } from "../yaml.ts";
 import { instantOfLocal } from "./calendar.ts";
 import { checkProgramme } from "./checks.ts";
-import { toProblems } from "./problems.ts";
 import { type AchievementDocument, type ProgrammeDocument, programmeSchema } from "./schema.ts";
 
 /** A parsed, checked and normalised programme. */

@@ -14,6 +14,7 @@ export const rooms = [
   "config",
   "csv",
   "yaml",
+  "problems",
   "connectors",
   "evidence",
   "programme",
@@ -83,11 +84,11 @@ interface Seclusion {
 
 const seclusions: Seclusion[] = [
   {
-    // A connector sees its contract and the fetcher: never the database, Redis, the queue or a logger.
+    // A connector sees its contract, the fetcher and what reads documents: never the database, Redis, the queue or a logger.
     rooms: ["connectors"],
     refuses: ({ to, isOurs, packageName }) =>
       isOurs
-        ? roomOf(to) !== "connectors" && to !== "src/errors.ts" && to !== "src/csv.ts"
+        ? !["connectors", "errors", "csv", "yaml", "problems", "durations"].includes(roomOf(to) ?? "")
         : ["bullmq", "drizzle-orm", "hono", "ioredis", "pg", "pino", "postgres"].includes(packageName),
   },
   {

@@ -1,6 +1,6 @@
 // Turns what zod found into sentences at keys: what was expected there, what was found, and what was probably meant.
 import { z } from "zod";
-import type { DocumentProblem } from "../yaml.ts";
+import type { DocumentProblem } from "./yaml.ts";
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -63,7 +63,13 @@ function inBranch(
   value: unknown,
   issue: z.core.$ZodIssueInvalidUnion,
 ): DocumentProblem[] {
-  const branches = defOf(union).options ?? [];
+  const { options: branches = [], discriminator } = defOf(union);
+  if (discriminator !== undefined) {
+    const names = branches.flatMap((branch) => namesOf(branch, discriminator));
+    const message = `expected one of ${names.join(", ")}`;
+    const found = isMap(value) ? value[discriminator] : undefined;
+    return [{ path: isMap(value) ? [discriminator] : [], message: said(message, found, names) }];
+  }
   const meant = meantBranch(union, value);
   const issues = meant === undefined ? undefined : issue.errors[branches.indexOf(meant)];
   if (meant !== undefined && issues !== undefined && issues.length > 0)
@@ -78,8 +84,12 @@ function inBranch(
 
 /** The alternative of a union most of whose keys are there; the list for a list. What is no union is meant itself. */
 function meantBranch(schema: z.core.$ZodType | undefined, value: unknown): z.core.$ZodType | undefined {
-  const branches = defOf(schema).options;
+  const { options: branches, discriminator } = defOf(schema);
   if (branches === undefined) return schema;
+  if (discriminator !== undefined) {
+    const said = isMap(value) ? value[discriminator] : undefined;
+    return branches.find((branch) => namesOf(branch, discriminator).some((name) => name === said));
+  }
   if (Array.isArray(value)) return branches.find((branch) => defOf(branch).type === "array");
   const written = isMap(value) ? Object.keys(value) : [];
   return branches
@@ -90,6 +100,11 @@ function meantBranch(schema: z.core.$ZodType | undefined, value: unknown): z.cor
     })
     .filter(({ shared }) => shared > 0)
     .sort((a, b) => b.shared - a.shared || a.missing - b.missing)[0]?.branch;
+}
+
+/** The words a branch of a discriminated union answers to. */
+function namesOf(branch: z.core.$ZodType, discriminator: string): string[] {
+  return (defOf(defOf(branch).shape?.[discriminator]).values ?? []).map(String);
 }
 
 const MOST_QUOTED = 60;
@@ -111,11 +126,19 @@ interface Definition {
   valueType?: z.core.$ZodType;
   element?: z.core.$ZodType;
   innerType?: z.core.$ZodType;
+  /** Of a pipe: what is written, before it is transformed. */
+  in?: z.core.$ZodType;
+  /** Of a schema that holds itself. */
+  getter?: () => z.core.$ZodType;
+  /** Of a union told apart by one key, and of the literals that key may be. */
+  discriminator?: string;
+  values?: unknown[];
 }
 
 function defOf(schema: z.core.$ZodType | undefined): Definition {
   const def = (schema?._zod.def ?? {}) as Definition;
-  return def.innerType === undefined ? def : defOf(def.innerType);
+  const inner = def.innerType ?? def.in ?? def.getter?.();
+  return inner === undefined ? def : defOf(inner);
 }
 
 function schemaAt(schema: z.core.$ZodType, path: Path, value: unknown): z.core.$ZodType | undefined {
