@@ -43,7 +43,7 @@ function install() {
   console.error("Installed.");
 }
 
-/** Compiles to `dist/` with what the compiler does not copy: the SQL of the migrations, and the example's lists and rules. */
+/** Compiles to `dist/` with what the compiler does not copy: the SQL of the migrations, documents of systems, the example's lists and rules. */
 function build() {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   const tsc = join(modules, "typescript", "bin", "tsc");
@@ -52,7 +52,7 @@ function build() {
     stdio: "inherit",
   });
   if (done.status !== 0) process.exit(1);
-  for (const folder of ["db/migrations", "examples"]) {
+  for (const folder of ["db/migrations", "src/connectors/documents", "examples"]) {
     cpSync(join(root, folder), join(root, "dist", folder), {
       recursive: true,
       filter: (path) => !path.endsWith(".ts"),

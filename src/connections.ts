@@ -1,7 +1,7 @@
 // Connections: the credentials of a source, imported from a list and stored encrypted.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../db/client.ts";
-import { connectors } from "./connectors/catalogue.ts";
+import { findConnector } from "./connectors/catalogue.ts";
 import { isTooLong, parseCsv, tooLong } from "./csv.ts";
 import { UsageError } from "./errors.ts";
 import { lockAgainstMerging } from "./evidence/match.ts";
@@ -96,7 +96,8 @@ function refuseWrong(
 ): void {
   const { file, source, connector } = known;
   const partners = new Map(known.partners.map(({ slug, into }) => [slug, into]));
-  const hasAccounts = !Object.hasOwn(connectors, connector) || connectors[connector]?.perAccount === true;
+  // A connector that is not known by its name alone (`http`) has its document say so; here it may have accounts.
+  const hasAccounts = findConnector(connector)?.perAccount ?? true;
   const problems = rows.flatMap(({ line, key, partner }) => {
     const into = typeof partner === "string" ? partners.get(partner) : null;
     return [

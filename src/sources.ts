@@ -1,14 +1,17 @@
 // sources.yaml: the external systems, their schedules and their freshness targets.
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { sql } from "drizzle-orm";
 import { z } from "zod";
 import { type Database, transaction } from "../db/client.ts";
-import { connectors } from "./connectors/catalogue.ts";
+import { connectorNames, findConnector } from "./connectors/catalogue.ts";
 import type { Connector } from "./connectors/connector.ts";
+import { parseConnector } from "./connectors/http/document.ts";
 import { duration } from "./durations.ts";
 import { UsageError } from "./errors.ts";
+import { suggestion, toProblems } from "./problems.ts";
 import type { Budget } from "./requests/budgets.ts";
 import { type DocumentProblem, parseYaml } from "./yaml.ts";
 
@@ -38,6 +41,7 @@ export interface SourcesFile {
 
 const sourceSchema = z.strictObject({
   connector: z.string(),
+  document: z.string().min(1).optional(),
   every: duration,
   "fresh-within": duration.optional(),
   concurrency: z.int("expected a whole number from 1 to 50").min(1).max(50).default(4),
@@ -80,22 +84,27 @@ export async function loadSources(file: string): Promise<SourcesFile> {
 export function parseSources(text: string, file: string): SourcesFile {
   const { value, refuse } = parseYaml(text, file, fileSchema);
   const problems: DocumentProblem[] = [];
+  /** What is wrong in documents beside this one, with their own lines. */
+  const elsewhere: string[] = [];
   const sources: Source[] = [];
   for (const [key, source] of Object.entries(value.sources)) {
     const path = ["sources", key];
-    const connector = Object.hasOwn(connectors, source.connector) ? connectors[source.connector] : undefined;
-    if (connector === undefined) {
-      const known = Object.keys(connectors).join(", ");
-      problems.push({ path: [...path, "connector"], message: `expected one of ${known}` });
+    const found = connectorOf(source, file);
+    if ("problem" in found) {
+      problems.push({ ...found.problem, path: [...path, ...found.problem.path] });
       continue;
     }
-    const settings = connector.settings.safeParse(anchored(source.settings, file));
+    if ("elsewhere" in found) {
+      elsewhere.push(found.elsewhere);
+      continue;
+    }
+    const { connector } = found;
+    const given = anchored(source.settings, file);
+    const settings = connector.settings.safeParse(given);
     if (!settings.success) {
+      const wrong = toProblems(connector.settings, given, settings.error.issues);
       problems.push(
-        ...settings.error.issues.map((issue) => ({
-          path: [...path, "settings", ...issue.path],
-          message: issue.message,
-        })),
+        ...wrong.map((problem) => ({ ...problem, path: [...path, "settings", ...problem.path] })),
       );
       continue;
     }
@@ -118,6 +127,7 @@ export function parseSources(text: string, file: string): SourcesFile {
             },
     });
   }
+  if (elsewhere.length > 0) throw new UsageError(elsewhere.join("\n"));
   if (problems.length > 0) refuse(problems);
   const [hour, minute] = value.reconcile.at.split(":").map(Number);
   return {
@@ -138,7 +148,8 @@ export function parseSources(text: string, file: string): SourcesFile {
 export async function registerSources(db: Database, sources: Source[]): Promise<void> {
   await transaction(db, async (tx) => {
     for (const source of [...sources].sort((a, b) => a.key.localeCompare(b.key))) {
-      const digest = createHash("sha256").update(JSON.stringify(source.settings)).digest("hex").slice(0, 32);
+      const said = JSON.stringify(source.settings) + (source.connector.revision ?? "");
+      const digest = createHash("sha256").update(said).digest("hex").slice(0, 32);
       // Other settings may list other facts: where the last pull stopped means nothing any more.
       await tx.execute(sql`
         with known as (select settings_digest from sources where key = ${source.key}),
@@ -158,6 +169,38 @@ export async function registerSources(db: Database, sources: Source[]): Promise<
       }
     }
   });
+}
+
+/** The connector a source names: one of those that ship or, as `http`, the document it names. */
+function connectorOf(
+  source: z.output<typeof sourceSchema>,
+  file: string,
+): { connector: Connector } | { problem: DocumentProblem } | { elsewhere: string } {
+  const { connector: name, document } = source;
+  const problem = (key: string, message: string) => ({ problem: { path: [key], message } });
+  if (name !== "http") {
+    if (document !== undefined) return problem("document", "expected with `connector: http` only");
+    const known = connectorNames();
+    const connector = findConnector(name);
+    const message = `expected one of ${known.join(", ")}, not ${JSON.stringify(name)}${suggestion(name, known)}`;
+    return connector === undefined ? problem("connector", message) : { connector };
+  }
+  if (document === undefined) {
+    return problem(
+      "document",
+      "missing; expected the document that describes the system, relative to this file",
+    );
+  }
+  try {
+    const at = resolve(dirname(file), document);
+    return { connector: parseConnector(readFileSync(at, "utf8"), at) };
+  } catch (error) {
+    if (error instanceof UsageError) return { elsewhere: error.message };
+    return problem(
+      "document",
+      `cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"})`,
+    );
+  }
 }
 
 /** A relative `file` of the settings is relative to the sources file. */

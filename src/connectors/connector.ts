@@ -129,6 +129,8 @@ export interface Connector<Settings = unknown> {
    * calls anything absent, even if a listing is asked for (a feed shows its newest entries only).
    */
   canList?(settings: Settings): boolean;
+  /** Another one makes every pull begin anew, as other settings do: what it yields may have changed. */
+  revision?: string;
   /** Whether each connection is an account of its own, so that there is none before one is imported. */
   perAccount: boolean;
   /** The evidence kinds this source yields under these settings. */

@@ -1,0 +1,25 @@
+// A YAML document that describes a system, read and checked.
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { toProblems } from "../../problems.ts";
+import { parseYaml } from "../../yaml.ts";
+import type { Connector } from "../connector.ts";
+import { checkDocument } from "./checks.ts";
+import { toConnector } from "./http.ts";
+import { documentSchema } from "./schema.ts";
+import type { Settings } from "./session.ts";
+
+/**
+ * The connector a document describes. `file` names it in errors. Throws one UsageError that lists every problem, a line
+ * each: `file:line: key: what was expected`.
+ */
+export function parseConnector(text: string, file: string): Connector<Settings> {
+  const { value, refuse } = parseYaml(text, file, z.unknown());
+  const checked = documentSchema.safeParse(value);
+  if (!checked.success) return refuse(toProblems(documentSchema, value, checked.error.issues));
+  const problems = checkDocument(checked.data);
+  if (problems.length > 0) return refuse(problems);
+  // Of what the document means, not of how it is laid out: a comment makes no pull begin anew.
+  const revision = createHash("sha256").update(JSON.stringify(checked.data)).digest("hex").slice(0, 16);
+  return toConnector(checked.data, revision);
+}
