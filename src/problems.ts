@@ -46,6 +46,12 @@ function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): Docum
     case "invalid_key":
       return [{ path, message: issue.issues[0]?.message ?? issue.message }];
     case "invalid_union":
+      // zod names the key that tells the alternatives apart, not the union itself.
+      if (issue.discriminator !== undefined && path.at(-1) === issue.discriminator) {
+        return [
+          { path, message: said(issue.message, found, wordsOf(schemaAt(schema, path.slice(0, -1), value))) },
+        ];
+      }
       return inBranch(schemaAt(schema, path, value), found, issue).map((problem) => ({
         ...problem,
         path: [...path, ...problem.path],
@@ -63,13 +69,7 @@ function inBranch(
   value: unknown,
   issue: z.core.$ZodIssueInvalidUnion,
 ): DocumentProblem[] {
-  const { options: branches = [], discriminator } = defOf(union);
-  if (discriminator !== undefined) {
-    const names = branches.flatMap((branch) => namesOf(branch, discriminator));
-    const message = `expected one of ${names.join(", ")}`;
-    const found = isMap(value) ? value[discriminator] : undefined;
-    return [{ path: isMap(value) ? [discriminator] : [], message: said(message, found, names) }];
-  }
+  const branches = defOf(union).options ?? [];
   const meant = meantBranch(union, value);
   const issues = meant === undefined ? undefined : issue.errors[branches.indexOf(meant)];
   if (meant !== undefined && issues !== undefined && issues.length > 0)
@@ -100,6 +100,12 @@ function meantBranch(schema: z.core.$ZodType | undefined, value: unknown): z.cor
     })
     .filter(({ shared }) => shared > 0)
     .sort((a, b) => b.shared - a.shared || a.missing - b.missing)[0]?.branch;
+}
+
+/** The words that tell the alternatives of a union apart. */
+function wordsOf(union: z.core.$ZodType | undefined): string[] {
+  const { options = [], discriminator = "" } = defOf(union);
+  return options.flatMap((branch) => namesOf(branch, discriminator));
 }
 
 /** The words a branch of a discriminated union answers to. */

@@ -69,5 +69,4 @@ export const authSchema = z.discriminatedUnion(
 );
 
 export type Auth = z.output<typeof authSchema>;
-export type Exchange = z.output<typeof exchangeSchema>;
-const exchangeSchema = z.strictObject(exchange);
+export type Exchange = Omit<Extract<Auth, { type: "token-exchange" }>, "type" | "sends">;

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { SourceError } from "../../errors.ts";
+import { parseUrl } from "../guard.ts";
 import { type Answer, type Ask, BeginAgainError, callSystem, placeOf, toAsk } from "./call.ts";
 import { atPlace, firstPlace, type Place, placeAfter } from "./paging.ts";
 import type { Paging, Request, Total } from "./request-schema.ts";
@@ -119,6 +120,7 @@ async function* listFrom(
       throw endless(asked, "it repeats rows it gave before");
     if (listing.cap !== undefined && declared === undefined && position >= listing.cap)
       throw capped(asked, listing.cap);
+    if (next !== undefined) next = withoutCredential(session, paging, next, asked);
     if (next === undefined) {
       refuseShort(progress, answer, paging, asked);
       yield { rows, total: declared, progress: undefined };
@@ -128,6 +130,19 @@ async function* listFrom(
     progress = { ...progress, place: next };
     yield { rows, total: declared, progress };
   }
+}
+
+/** Links repeat what they were asked with; a cursor must not hold the secret of a query. */
+function withoutCredential(
+  { document: { auth } }: Session,
+  { type }: Paging,
+  place: Place,
+  asked: Ask,
+): Place {
+  if (auth.type !== "query" || (type !== "next-url" && type !== "link-header")) return place;
+  const url = parseUrl(String(place), asked.url);
+  url?.searchParams.delete(auth.name);
+  return url?.href ?? place;
 }
 
 function rowsOf({ body }: Answer, { records }: Listing, asked: Ask): unknown[] {

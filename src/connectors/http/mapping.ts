@@ -114,7 +114,7 @@ function toOne(session: Session, mapping: EvidenceMapping, scope: Scope, of: str
   const evaluated = (expression: Expression | undefined) =>
     expression === undefined
       ? undefined
-      : evaluate(expression, { scope, of: name, pseudonym: session.input.pseudonym });
+      : evaluate(expression, { scope, of: name, pseudonym: (text: string) => session.input.pseudonym(text) });
   const text = (expression: Expression | undefined) => {
     const value = evaluated(expression);
     return value === false ? "" : toText(value);

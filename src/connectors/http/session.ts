@@ -91,7 +91,8 @@ function textParts(secret: string, separator: string, fields: string[]): Record<
 /** Every text of the secret, in the forms in which an answer may repeat it. */
 export function secretTexts(session: Session, derived: string[]): string[] {
   const { $secret } = session.secrets;
-  const parts = typeof $secret === "object" && $secret !== null ? Object.values($secret) : [$secret];
+  const parts =
+    typeof $secret === "object" && $secret !== null ? (Object.values($secret) as unknown[]) : [$secret];
   const texts = [session.input.connection.secret, ...parts, ...derived].filter(
     (text) => typeof text === "string" && text !== "",
   ) as string[];

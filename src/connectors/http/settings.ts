@@ -12,7 +12,7 @@ export function settingsSchemaOf(settings: HttpDocument["settings"]): z.ZodType<
 
 function toSchema(setting: Setting): z.ZodType {
   const described = typeOf(setting).meta({ description: setting.description ?? "" });
-  if (setting.default !== undefined) return described.default(setting.default);
+  if (setting.default !== undefined) return described.prefault(setting.default);
   return setting.optional === true ? described.optional() : described;
 }
 

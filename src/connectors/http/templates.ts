@@ -53,14 +53,11 @@ export function fill(
   scope: Scope,
   encode: (value: string) => string = String,
 ): string | undefined {
-  let isWhole = true;
-  const filled = text.replace(PLACEHOLDER, (match, path: string | undefined) => {
-    if (path === undefined) return match.charAt(0);
-    const value = toText(valueAt(scope, path));
-    if (value === "") isWhole = false;
-    return encode(value);
-  });
-  return isWhole ? filled : undefined;
+  const valued = (path: string) => toText(valueAt(scope, path));
+  if (placeholdersOf(text).some((path) => valued(path) === "")) return undefined;
+  return text.replace(PLACEHOLDER, (match, path: string | undefined) =>
+    path === undefined ? match.charAt(0) : encode(valued(path)),
+  );
 }
 
 /** As `fill`, where nothing may be missing. Throws a SourceError (config) that names the placeholder. */
