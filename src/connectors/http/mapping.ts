@@ -124,8 +124,7 @@ function toOne(session: Session, mapping: EvidenceMapping, scope: Scope, of: str
     key: text(mapping.identity.key),
   };
   if (identity?.key === "") return [];
-  const quantity =
-    mapping.quantity === undefined ? 1 : readQuantity(plainNumber(evaluated(mapping.quantity)), name);
+  const quantity = mapping.quantity === undefined ? 1 : quantityOf(evaluated(mapping.quantity), name);
   if (quantity === 0) return [];
   const timeZone = fill(mapping["time-zone"], scope) ?? "UTC";
   const occurredAt = readInstant(text(mapping["occurred-at"]), timeZone, name);
@@ -148,8 +147,13 @@ function toOne(session: Session, mapping: EvidenceMapping, scope: Scope, of: str
   ];
 }
 
-function plainNumber(value: unknown): string | number {
-  return typeof value === "number" ? Number(value.toFixed(4)) : toText(value) || 0;
+/** A document that names a quantity means it: a row without one is not read as none. */
+function quantityOf(value: unknown, of: string): number {
+  if (toText(value) === "") throw new SourceError("data", `${of}: no quantity`);
+  // A sum of decimals has more digits than were added up.
+  return typeof value === "number"
+    ? readQuantity(Number(value.toFixed(4)), of)
+    : readQuantity(toText(value), of);
 }
 
 /** Attributes are texts: a list of plain values is joined, in its order. */
