@@ -119,7 +119,7 @@ export function parseSources(text: string, file: string): SourcesFile {
       limit: source.limit === undefined ? undefined : { max: source.limit.pulls, perMs: source.limit.per },
       budget:
         source.budget === undefined
-          ? undefined
+          ? connector.budget
           : {
               requests: source.budget.requests,
               perMs: source.budget.per,

@@ -131,6 +131,8 @@ export interface Connector<Settings = unknown> {
   canList?(settings: Settings): boolean;
   /** Another one makes every pull begin anew, as other settings do: what it yields may have changed. */
   revision?: string;
+  /** How often its system may be asked under one credential, where sources.yaml does not say. */
+  budget?: { requests: number; perMs: number; atOnce: number | undefined } | undefined;
   /** Whether each connection is an account of its own, so that there is none before one is imported. */
   perAccount: boolean;
   /** The evidence kinds this source yields under these settings. */

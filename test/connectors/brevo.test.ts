@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findConnector } from "../../src/connectors/catalogue.ts";
 import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { parseSources } from "../../src/sources.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { json, send } from "./server.ts";
 import { openSystem, partOf } from "./system.ts";
@@ -94,6 +95,16 @@ describe("brevo, a campaign", () => {
     bench.holding.rows[0]!.statistics.globalStats.sent = 0;
     expect(factsOf(await pagesOf(brevo.pull(input())))).toHaveLength(6);
     expect(brevo.canList?.({})).toBe(false);
+  });
+
+  test("is asked for within the hour's requests, unless sources.yaml says otherwise", () => {
+    const budgetOf = (more: string) =>
+      parseSources(`sources: { a: { connector: brevo, every: 1 hour${more} } }`, "s.yaml").sources[0]?.budget;
+    expect(budgetOf("")).toEqual({ requests: 90, perMs: 3_600_000, atOnce: undefined });
+    expect(budgetOf(", budget: { requests: 5, per: 1 minute, at-once: 1 }")).toMatchObject({
+      requests: 5,
+      atOnce: 1,
+    });
   });
 
   test("beyond the hour's requests waits as long as the header says", async () => {

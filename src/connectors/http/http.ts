@@ -13,6 +13,7 @@ import { fill } from "./templates.ts";
 /** `revision`: another one for a document that may yield other facts. */
 export function toConnector(document: HttpDocument, revision: string): Connector<Settings> {
   const streams = Object.values(document.streams).filter(({ evidence }) => evidence !== undefined);
+  const { budget } = document.limits;
   const canList = streams.every(({ complete }) => complete);
   return {
     settings: settingsSchemaOf(document.settings),
@@ -20,6 +21,7 @@ export function toConnector(document: HttpDocument, revision: string): Connector
     canList: () => canList,
     perAccount: document["per-account"],
     revision,
+    budget: budget && { requests: budget.requests, perMs: budget.per, atOnce: budget["at-once"] },
     kinds: (settings) => [
       ...new Set(
         streams.flatMap(({ evidence }) =>

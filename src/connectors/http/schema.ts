@@ -153,6 +153,25 @@ const streamSchema = z.strictObject(
   "expected a stream: request, records, paging and evidence",
 );
 
+const limitsText = "expected { max-pages: <number>, budget: { requests: <number>, per: <span> } }";
+const limitsSchema = z.strictObject(
+  {
+    "max-pages": count("expected a number of pages", 1, 1_000_000).default(10_000),
+    budget: z
+      .strictObject(
+        {
+          requests: count("expected a number of requests", 1, 1_000_000),
+          per: duration,
+          "at-once": count("expected a number of requests", 1, 1000).optional(),
+        },
+        "expected { requests: <number>, per: <span> }",
+      )
+      .optional()
+      .meta({ description: "How often the system may be asked, unless sources.yaml says otherwise." }),
+  },
+  limitsText,
+);
+
 export const documentSchema = z.strictObject(
   {
     id: nameSchema.meta({ description: "The connector's name." }),
@@ -180,12 +199,7 @@ export const documentSchema = z.strictObject(
       .meta({
         description: "One request that proves the credential, and what a person reads then.",
       }),
-    limits: z
-      .strictObject(
-        { "max-pages": count("expected a number of pages", 1, 1_000_000).default(10_000) },
-        "expected { max-pages: <number> }",
-      )
-      .default({ "max-pages": 10_000 }),
+    limits: limitsSchema.prefault({}),
     errors: z
       .array(errorSchema)
       .default([])
