@@ -22,7 +22,7 @@ export function describeEvidence(messages: Messages, evidence: Described, timeZo
 }
 
 /** "2026-10-14": in columns, dates of every language are written alike. */
-export function isoDate(instant: Date, timeZone: string): string {
+function isoDate(instant: Date, timeZone: string): string {
   return new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short" }).format(instant);
 }
 

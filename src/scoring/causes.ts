@@ -37,7 +37,7 @@ export type Cause =
   | { type: "repair"; delta: number };
 
 /** What is asked of a line. */
-export interface LineOfLedger {
+interface LineOfLedger {
   achievement: string;
   delta: number;
   /** The achievement's points after the line, by the ledger. */
@@ -63,7 +63,7 @@ type Version = ProgrammeVersion | undefined;
 export function causeFinder(db: Database, programmes: ProgrammeVersions, partnerId: number): CauseFinder {
   const evaluations = new Map<string, Promise<Points>>();
   const evaluate = (version: Version, at: Date, knownAt: Date): Promise<Points> => {
-    if (version === undefined) return Promise.resolve(new Map());
+    if (version === undefined) return Promise.resolve<Points>(new Map());
     const name = `${version.id} ${at.getTime()} ${knownAt.getTime()}`;
     const known = evaluations.get(name) ?? readPoints(db, version, { partnerId, at, knownAt });
     evaluations.set(name, known);
@@ -181,7 +181,7 @@ export function causeFinder(db: Database, programmes: ProgrammeVersions, partner
 }
 
 /** The achievements on whose evidence the points of one depend: its own, its gates, and what comes before it in its category. */
-export function influences(programme: Programme, key: string): string[] {
+function influences(programme: Programme, key: string): string[] {
   const { achievements } = programme;
   const position = achievements.findIndex((achievement) => achievement.key === key);
   const category = achievements[position]?.category;

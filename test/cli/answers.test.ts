@@ -751,8 +751,9 @@ describe("history", () => {
 
   test("says so where nothing that is stored explains a line", async () => {
     await open.context.db.execute(sql`
-      update ledger set delta = delta + 1 from partners where partners.id = partner_id and slug = 'grachtwerk-digital'
-        and achievement = 'registered' and score_version = 1`);
+      update ledger set delta = delta + 1 where id = (
+        select min(ledger.id) from ledger join partners on partners.id = partner_id
+        where slug = 'grachtwerk-digital' and achievement = 'registered')`);
     const { lines } = await historyOf("grachtwerk-digital", "--achievement", "registered");
     expect(lines[0]).toMatchObject({ delta: 11, unexplained: 1 });
     expect(lines[0]?.doubt).toMatch(/^What is stored explains \+10 of it; for the rest nothing was found/);

@@ -5,7 +5,12 @@ import { sayNotes, sayOutcome } from "../../src/messages/outcome.ts";
 import { parseProgramme } from "../../src/programme/document.ts";
 import { toOutcomes } from "../../src/programme/outcomes.ts";
 
-function say(rule: object, units: number, points: number, { locale = "en" as Locale, more = {} } = {}) {
+function say(
+  rule: object,
+  units: number,
+  points: number,
+  { locale = "en", more = {} }: { locale?: Locale; more?: object } = {},
+) {
   const { award } = { award: { points: 10, "at-least": 1 } as Record<string, unknown>, ...rule };
   const tiers = award["tiers"] as { points: number }[] | undefined;
   const perfect = Number(award["cap"] ?? award["points"] ?? award["share"] ?? tiers?.at(-1)?.points);

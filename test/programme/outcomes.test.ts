@@ -54,7 +54,7 @@ test("own points are those of the evaluation, and the next step is the first tha
 });
 
 describe("what keeps points back", () => {
-  const rule = (key: string, more: object) => [
+  const rule = (key: string, more: object): [string, object] => [
     key,
     { title: key, hint: "Do it.", evidence: "a", measure: "count", window: "ever", ...more },
   ];
@@ -65,7 +65,7 @@ describe("what keeps points back", () => {
       perfect: 25,
       evidence: { a: "A" },
       categories: { all: { title: "All", cap: 10 } },
-      achievements: Object.fromEntries([
+      achievements: Object.fromEntries<object>([
         rule("first", { award: { each: 4, cap: 8 }, category: "all" }),
         rule("second", { award: { each: 3, cap: 9 }, category: "all" }),
         rule("gate", { award: { points: 5, "more-than": 1 }, requires: "second" }),
