@@ -54,7 +54,7 @@ export function addRuns(program: Command, { output, reading, working, failing }:
 
   const runs = program
     .command("runs")
-    .description("the latest runs and how they ended; runs approve <run> believes a loss that was held")
+    .description("the latest runs and how they ended; and about losses that were held")
     .option("--limit <n>", "how many", positive, 20)
     .option("--json", "as JSON", false)
     .action((options: Json & { limit: number }) =>

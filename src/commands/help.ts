@@ -23,7 +23,7 @@ interface HelpParts<Command, Option> {
   optionDescription(option: Option): string;
 }
 
-/** A group of one command stands in the list as that command; a switch that is off says nothing about it. */
+/** A group of one command stands in the list as that command, one of several names them; a switch that is off says nothing about it. */
 export function helpStyle<Command extends Described<Command>, Option extends Switch>(
   usual: HelpParts<Command, Option>,
 ): HelpParts<Command, Option> {
@@ -34,7 +34,11 @@ export function helpStyle<Command extends Described<Command>, Option extends Swi
         ? usual.subcommandTerm(command)
         : `${command.name()} ${usual.subcommandTerm(only)}`;
     },
-    subcommandDescription: (command) => usual.subcommandDescription(onlyOf(command) ?? command),
+    subcommandDescription(command) {
+      const described = usual.subcommandDescription(onlyOf(command) ?? command);
+      if (command.commands.length === 0 || onlyOf(command) !== undefined) return described;
+      return `${described}: ${command.commands.map((one) => `${command.name()} ${one.name()}`).join(", ")}`;
+    },
     optionDescription: (option) =>
       option.defaultValue === false ? option.description : usual.optionDescription(option),
   };

@@ -72,11 +72,11 @@ export function toFact(raw: EvidenceFact): EvidenceFact {
 /** How the rows of one kind are read. */
 interface Reading<Row> {
   /** The id its fact has. undefined, empty, garbled, no text: there is none. */
-  id(row: Row): unknown;
+  id: (row: Row) => unknown;
   /** Where it stands in the listing, for a row without an id: the same in every pull of the same listing. */
-  place(row: Row, index: number): string;
+  place: (row: Row, index: number) => string;
   /** Throws a SourceError (data) where the row cannot be read. */
-  facts(row: Row): EvidenceFact[];
+  facts: (row: Row) => EvidenceFact[];
 }
 
 /**

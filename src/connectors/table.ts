@@ -143,7 +143,7 @@ export function toEvidence(
   const given = Object.entries(settings.attributes).map(([name, from]) => {
     const text = at(columnOf(from)) ?? "";
     const isPerson = typeof from !== "string" && from.pseudonym && text !== "";
-    return [name, isPerson ? pseudonym(text.toLowerCase()) : text] as const;
+    return [name, isPerson ? input.pseudonym(text.toLowerCase()) : text] as const;
   });
   const fact: EvidenceFact = {
     externalId,

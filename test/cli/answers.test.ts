@@ -369,7 +369,7 @@ describe("evidence", () => {
     await open.context.db.execute(sql`
       insert into evidence (source, connection_id, external_id, namespace, identity_key, kind, occurred_at, attributes, digest, recorded_at)
       select 'certifications', connections.id, 'waiting-' || n, 'email-domain', 'wolkenpost-digital.example', 'certification',
-        now() - interval '1 day', ('{"holder": "' || n || '"}')::jsonb, 'x', now()
+        now() - interval '1 day', ('{"level": "advanced", "holder": "' || n || '"}')::jsonb, 'x', now()
       from connections, generate_series(1, 2) as n where source = 'certifications'`);
     const { groups } = await jsonOf<{ groups: { key: string; points: number; count: number }[] }>(
       "Unmatched evidence",

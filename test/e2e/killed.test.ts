@@ -130,7 +130,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const closers: (() => Promise<unknown> | void)[] = [];
+const closers: (() => unknown)[] = [];
 afterEach(async () => {
   blog.asked = undefined;
   for (const close of closers.splice(0).reverse()) await close();
