@@ -124,8 +124,9 @@ export function columnsOf(settings: Mapping): string[] {
 /** One fact, or none: for a row the settings leave out, one without a partner, one of quantity 0. */
 export function toEvidence(
   { where, values }: Row,
-  { settings, pseudonym }: Pick<PullInput<Mapping>, "settings" | "pseudonym">,
+  input: Pick<PullInput<Mapping>, "settings" | "pseudonym">,
 ): EvidenceFact[] {
+  const { settings } = input;
   const at = (name: string | undefined) => (name === undefined ? undefined : values[name]);
   const isMeant = Object.entries(settings.where).every(([name, wanted]) =>
     [wanted].flat().includes(at(name) ?? ""),
