@@ -67,6 +67,9 @@ export async function decideLoss(
         `nothing of run ${request.runId} waits any more: later listings have named it again, or taken it`,
       );
     }
+    // The next listing has to be a whole one: "nothing has changed" would take nothing.
+    await tx.execute(sql`
+      update connections set validators = null where id = any(${sql.param(connections.map(({ id }) => id))}::bigint[])`);
     return { source: first.source, connections: connections.length, evidence: decided.length };
   });
 }
