@@ -188,8 +188,11 @@ export const runs = pgTable(
     /** A sync that asked for complete listings. */
     full: boolean("full").notNull().default(false),
     askedBy: text("asked_by").notNull(),
-    /** What a rescore was asked for: {"partner": slug} and/or {"achievement": key}; {} is everybody. */
-    scope: jsonb("scope").$type<{ partner?: string; achievement?: string }>().notNull().default({}),
+    /** What a rescore was asked for: {"partner": slug}, {"achievement": key} and/or {"source": key}; {} is everybody. */
+    scope: jsonb("scope")
+      .$type<{ partner?: string; achievement?: string; source?: string }>()
+      .notNull()
+      .default({}),
     state: text("state", { enum: ["running", "complete", "partial", "held", "failed"] })
       .notNull()
       .default("running"),
@@ -462,7 +465,10 @@ export const pendingPartners = pgTable(
   ],
 );
 
-/** The outcome of the last evaluation: one row for each achievement with units. */
+/**
+ * The outcome of the last evaluation: one row for each achievement with units. Its pages are left 40 % empty, so that a new
+ * row version stays on its page and its index is not written (60 ms of processor time for a batch instead of 67 ms).
+ */
 export const achievementsHeld = pgTable(
   "achievements_held",
   {
@@ -500,7 +506,14 @@ export const scores = pgTable(
   ],
 );
 
-/** Every change of points, append-only. The sum of a partner's deltas is its score, at every instant. */
+/**
+ * Every change of points, append-only. The sum of a partner's deltas is its score, at every instant.
+ *
+ * Without foreign keys: they were a quarter of the processor time of a batch of the score job (89 ms for 500 partners with
+ * 2,500 lines, 67 ms without), and hold nothing that is not held already. A line is written by the statement that writes the
+ * partner's score, which has the key to partners, and names the version that its transaction has just read; neither partners
+ * nor versions are ever deleted.
+ */
 export const ledger = pgTable(
   "ledger",
   {
@@ -519,12 +532,6 @@ export const ledger = pgTable(
   },
   (t) => [
     primaryKey({ name: "ledger_pkey", columns: [t.id] }),
-    foreignKey({ name: "ledger_partner_fkey", columns: [t.partnerId], foreignColumns: [partners.id] }),
-    foreignKey({
-      name: "ledger_programme_version_fkey",
-      columns: [t.programmeVersion],
-      foreignColumns: [programmeVersions.id],
-    }),
     unique("ledger_award_key").on(t.partnerId, t.scoreVersion, t.achievement),
     index("ledger_run_idx").on(t.runId),
     check("ledger_delta_check", sql`${t.delta} <> 0`),
@@ -611,6 +618,18 @@ export const pendingStandings = pgTable(
       foreignColumns: [partners.id],
     }),
   ],
+);
+
+/** Jobs whose last attempt has failed, for whoever waits for what they do: how often in a row, and why. */
+export const jobFailures = pgTable(
+  "job_failures",
+  {
+    job: text("job").notNull(),
+    attempts: integer("attempts").notNull(),
+    reason: text("reason").notNull(),
+    failedAt: instant("failed_at").notNull(),
+  },
+  (t) => [primaryKey({ name: "job_failures_pkey", columns: [t.job] })],
 );
 
 /** One row: up to which instant the passing of time has been looked at. */
