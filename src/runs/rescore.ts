@@ -1,61 +1,61 @@
 // A rescore: every partner of its scope is evaluated again and, where the stored score differs, marked pending. The score
-// job writes; a rescore that finds nothing writes nothing. Done in ranges of partners, so any number of workers share it
-// and a killed one goes on where it stopped (run_ranges is the to-do list).
-import { sql } from "drizzle-orm";
+// job writes; a rescore that finds nothing writes nothing. Done in ranges of partners (range.ts), so any number of workers
+// share it and a killed or cancelled one goes on where it stopped (run_ranges is the to-do list).
+import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { UsageError } from "../errors.ts";
-import { type Cause, markPendingWhere } from "../evidence/pending.ts";
-import type { Scope } from "../programme/compile.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
-import { differences, withoutJit } from "../scoring/differences.ts";
-import { scorePending } from "../scoring/score.ts";
+import { readAuthor } from "../scoring/adjustments.ts";
+import { finishRescoreWhenDone, hasEvidenceOf } from "./range.ts";
 
 /** Partners in one range, small enough to show progress. From 1,000 to 20,000 the time of a rescore is the same. */
 const RANGE = 5000;
-/** Partners scored in one transaction; the locks of a batch are held for as long as it takes. */
-const BATCH = 500;
 
 export interface RescoreRequest {
   /** A slug; absent: everybody. */
-  partner?: string;
+  partner?: string | undefined;
   /** An achievement's key; absent: all of them. */
-  achievement?: string;
+  achievement?: string | undefined;
+  /** A source's key: only partners that have, or had, evidence from it. */
+  source?: string | undefined;
   askedBy: string;
   now: Date;
 }
 
-/** Begins a rescore: stores its scope and its ranges. Throws a UsageError when there is no such partner or achievement. */
+/** Begins a rescore: stores its scope and its ranges. Throws a UsageError when there is no such partner, achievement or source. */
 export async function startRescore(
   db: Database,
   programmes: ProgrammeVersions,
   request: RescoreRequest,
 ): Promise<{ runId: number }> {
+  const { partner, achievement, source } = request;
   const version = await programmes.inForce(db, request.now);
   if (version === undefined)
     throw new UsageError("no programme is published; publish one with: standings publish");
-  const keys = version.programme.achievements.map((achievement) => achievement.key);
-  if (request.achievement !== undefined && !keys.includes(request.achievement)) {
-    throw new UsageError(
-      `there is no achievement ${request.achievement}; expected one of ${keys.join(", ")}`,
-    );
+  const keys = version.programme.achievements.map(({ key }) => key);
+  if (achievement !== undefined && !keys.includes(achievement)) {
+    throw new UsageError(`there is no achievement ${achievement}; expected one of ${keys.join(", ")}`);
   }
+  if (source !== undefined) await refuseUnknownSource(db, source);
   return transaction(db, async (tx) => {
-    const scope = {
-      ...(request.partner === undefined ? {} : { partner: request.partner }),
-      ...(request.achievement === undefined ? {} : { achievement: request.achievement }),
-    };
+    // JSON leaves out what is undefined.
+    const scope = JSON.stringify({ partner, achievement, source });
     const [run] = await tx.execute<{ id: number }>(sql`
       insert into runs (kind, scope, asked_by, started_at)
-      values ('rescore', ${JSON.stringify(scope)}::jsonb, ${request.askedBy}, ${request.now}) returning id`);
+      values ('rescore', ${scope}::jsonb, ${request.askedBy}, ${request.now}) returning id`);
     if (run === undefined) throw new Error("No run was made for the rescore.");
+    const conditions: SQL[] = [
+      ...(partner === undefined ? [] : [sql`slug = ${partner}`]),
+      ...(source === undefined ? [] : [hasEvidenceOf(source, sql`partners.id`)]),
+    ];
     const ranges = await tx.execute(sql`
       insert into run_ranges (run_id, first_partner, last_partner)
       select ${run.id}, min(id), max(id) from (
         select id, (row_number() over (order by id) - 1) / ${RANGE} as range from partners
-        where ${request.partner ?? null}::text is null or slug = ${request.partner ?? null}) as numbered
+        ${conditions.length === 0 ? sql`` : sql`where ${sql.join(conditions, sql` and `)}`}) as numbered
       group by range returning 1`);
-    if (ranges.length === 0 && request.partner !== undefined) {
-      throw new UsageError(`there is no partner ${request.partner}`);
+    if (ranges.length === 0 && partner !== undefined && source === undefined) {
+      throw new UsageError(`there is no partner ${partner}`);
     }
     await finishRescoreWhenDone(tx, run.id, request.now);
     return { runId: run.id };
@@ -74,73 +74,53 @@ export async function readOpenRanges(
 }
 
 /**
- * Evaluates one range, marks the partners whose stored score differs and scores them. Twice is harmless: the second time
- * nothing differs, and a range is done once.
+ * Ends a rescore before its time: ranges that are being evaluated are finished, the others are not begun. It can be resumed.
+ * Throws a UsageError where there is no such rescore, or it has ended. Returns how many of its ranges were done by then.
  */
-export async function rescoreRange(
+export async function cancelRescore(
   db: Database,
-  programmes: ProgrammeVersions,
-  range: { runId: number; first: number },
-  now: () => Date,
-): Promise<{ changed: number }> {
-  const [row] = await db.execute<{ last: number; scope: { achievement?: string } }>(sql`
-    select last_partner as last, scope from run_ranges join runs on runs.id = run_id
-    where run_id = ${range.runId} and first_partner = ${range.first} and done_at is null and runs.state = 'running'`);
-  if (row === undefined) return { changed: 0 };
-  const scope: Scope = { first: range.first, last: row.last };
-  const changed = await rescoreScope(db, programmes, {
-    scope,
-    achievement: row.scope.achievement,
-    mark: { cause: "rescore", runId: range.runId },
-    now,
-  });
-  await transaction(db, async (tx) => {
+  request: { runId: number; by: string; now: Date },
+): Promise<{ done: number; parts: number }> {
+  const by = readAuthor(request.by);
+  return transaction(db, async (tx) => {
+    const { state } = await lockRescore(tx, request.runId);
+    if (state !== "running")
+      throw new UsageError(`run ${request.runId} has ended (${state}); see: standings runs`);
+    const [ranges] = await tx.execute<{ done: number; parts: number }>(sql`
+      select count(done_at)::int as done, count(*)::int as parts from run_ranges where run_id = ${request.runId}`);
     await tx.execute(sql`
-      update run_ranges set done_at = ${now()}, changed = ${changed}
-      where run_id = ${range.runId} and first_partner = ${range.first} and done_at is null`);
-    await finishRescoreWhenDone(tx, range.runId, now());
+      update runs set state = 'partial', finished_at = ${request.now}, reason = ${`cancelled by ${by}`}
+      where id = ${request.runId}`);
+    return ranges ?? { done: 0, parts: 0 };
   });
-  return { changed };
 }
 
 /**
- * Finds the partners of a scope whose stored score differs from the evaluation, marks them and drains what is pending in
- * that scope. Returns how many differed.
+ * Opens a cancelled rescore again, for the ranges that are not done. One that is still open stays as it is: whoever asks may
+ * nudge what was left of it. Throws a UsageError where there is no such rescore, or nothing is left of it.
  */
-async function rescoreScope(
-  db: Database,
-  programmes: ProgrammeVersions,
-  request: {
-    scope: Scope;
-    achievement?: string | undefined;
-    mark: { cause: Cause; runId: number };
-    now: () => Date;
-  },
-): Promise<number> {
-  const at = request.now();
-  const version = await programmes.inForce(db, at);
-  if (version === undefined) return 0;
-  const differing = sql`
-    select distinct partner_id from (${differences(version.compiled, request.scope, at)}) as differing
-    where ${request.achievement === undefined ? sql`true` : sql`achievement = ${request.achievement}`}`;
-  const changed = await transaction(db, async (tx) => {
-    await tx.execute(withoutJit);
-    return markPendingWhere(tx, differing, { ...request.mark, at });
+export async function resumeRescore(db: Database, runId: number): Promise<void> {
+  await transaction(db, async (tx) => {
+    const { state } = await lockRescore(tx, runId);
+    if (state === "complete") throw new UsageError(`run ${runId} is complete: nothing is left of it`);
+    await tx.execute(sql`
+      update runs set state = 'running', finished_at = null, reason = null where id = ${runId} and state <> 'running'`);
   });
-  for (;;) {
-    const batch = await scorePending(db, programmes, {
-      now: request.now(),
-      limit: BATCH,
-      scope: request.scope,
-    });
-    if (batch.claimed === 0) return changed;
-  }
 }
 
-async function finishRescoreWhenDone(tx: Database, runId: number, now: Date): Promise<void> {
-  await tx.execute(sql`select from runs where id = ${runId} for update`);
-  await tx.execute(sql`
-    update runs set state = 'complete', finished_at = ${now}
-    where id = ${runId} and state = 'running'
-      and not exists (select from run_ranges where run_id = ${runId} and done_at is null)`);
+async function lockRescore(tx: Database, runId: number): Promise<{ state: string }> {
+  const [run] = await tx.execute<{ kind: string; state: string }>(
+    sql`select kind, state from runs where id = ${runId} for update`,
+  );
+  if (run === undefined) throw new UsageError(`there is no run ${runId}; see: standings runs`);
+  if (run.kind !== "rescore") throw new UsageError(`run ${runId} is a ${run.kind}, not a rescore`);
+  return run;
+}
+
+async function refuseUnknownSource(db: Database, source: string): Promise<void> {
+  const known = await db.execute<{ key: string }>(sql`select key from sources order by key`);
+  if (known.some(({ key }) => key === source)) return;
+  throw new UsageError(
+    `there is no source ${source}; expected one of ${known.map(({ key }) => key).join(", ")}`,
+  );
 }
