@@ -5,8 +5,15 @@ import { collect } from "./collect.ts";
 import { tell } from "./lines.ts";
 import { openBenchServer } from "./postgres.ts";
 import { rescore } from "./rescore.ts";
+import { rescoreSizes } from "./rescore-sizes.ts";
+import { rescoreUnderRead } from "./rescore-under-read.ts";
 
-const benches = { collect, rescore };
+const benches = {
+  collect,
+  rescore,
+  "rescore-sizes": rescoreSizes,
+  "rescore-under-read": rescoreUnderRead,
+};
 type BenchName = keyof typeof benches;
 
 async function main(): Promise<number> {

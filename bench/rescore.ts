@@ -1,84 +1,115 @@
-// A full rescore of many partners, once when nothing has changed and once when everybody's points have, against the bare
-// aggregate of the same table: what it costs Postgres merely to add the evidence up.
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+// A full rescore of many partners, when nothing has changed and when everybody's points have, against the bare aggregate of
+// the same table: what it costs Postgres merely to add the evidence up. And beside it what one would write first: a job for
+// each partner (naive.ts).
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../db/client.ts";
-import { openProgrammeVersions, publishProgramme } from "../src/programme/versions.ts";
-import { rescoreRange } from "../src/runs/range.ts";
-import { readOpenRanges, startRescore } from "../src/runs/rescore.ts";
-import { scorePending } from "../src/scoring/score.ts";
-import { writeHistory } from "./history.ts";
 import { type BenchLine, median, round, tell, timed, toLine } from "./lines.ts";
+import { measureNaive } from "./naive.ts";
 import type { BenchServer } from "./postgres.ts";
+import { openScored, type Scored } from "./scored.ts";
 
-/** Of a rescore that changes nothing. */
+/** Of the bare aggregate's time: a rescore that changes nothing, and one that changes everybody. */
 const LIMIT = { atMost: 2 };
+const EVERYBODY_LIMIT = { atMost: 5 };
+const NAIVE_LIMIT = { atLeast: 20 };
+const RSS_LIMIT = { atMost: 200 };
 const SIZES = {
-  full: { partners: 100_000, rows: 5_000_000, rounds: 3 },
-  small: { partners: 1_000, rows: 50_000, rounds: 1 },
+  full: { partners: 100_000, rows: 5_000_000, rounds: 3, sample: 3000 },
+  small: { partners: 1_000, rows: 50_000, rounds: 1, sample: 50 },
 };
-/** As workers/score.ts. */
-const BATCH = 500;
-
-const example = fileURLToPath(new URL("../examples/copernica/programme.yaml", import.meta.url));
 
 export async function rescore(server: BenchServer, size: keyof typeof SIZES): Promise<BenchLine> {
-  const { partners, rounds, ...wanted } = SIZES[size];
-  const { db, close } = await server.openFresh();
+  const { partners, rows, rounds, sample } = SIZES[size];
+  const scored = await openScored(server, { partners, rows });
   try {
-    const history = await timed(() => writeHistory(db, { partners, rows: wanted.rows }));
-    tell(`rescore: ${history.result.rows} pieces of evidence in ${history.seconds.toFixed(0)} s`);
-    const text = await readFile(example, "utf8");
-    // One instant for everything, or windows that slide meanwhile would change scores.
-    const at = new Date();
-    await publish(db, text, at);
-    const first = await timed(() => Promise.all([drain(db, at), drain(db, at)]));
-    tell(`rescore: everybody scored for the first time in ${first.seconds.toFixed(1)} s`);
-    await db.execute(sql`vacuum (analyze) achievements_held, scores, ledger`);
-
-    const plan = await readPlan(db);
-    await addUp(db);
-    const measured: { bare: number; two: number; one: number }[] = [];
-    for (let number = 1; number <= rounds; number += 1) {
-      const bare = await timed(() => addUp(db));
-      const two = await timed(() => rescoreAll(db, 2, at));
-      const one = await timed(() => rescoreAll(db, 1, at));
-      if (two.result + one.result > 0) throw new Error("A rescore found changes where there are none.");
-      tell(
-        `rescore ${number}/${rounds}: bare ${bare.seconds.toFixed(1)} s, nothing changes: ` +
-          `two workers ${two.seconds.toFixed(1)} s, one ${one.seconds.toFixed(1)} s`,
-      );
-      measured.push({ bare: bare.seconds, two: two.seconds, one: one.seconds });
-    }
-    const serial = plan.includes("Gather") ? await timed(() => addUpSerially(db)) : undefined;
-
-    const publishing = await timed(() => publish(db, doubled(text), at));
-    const everybody = await timed(() => rescoreAll(db, 2, at));
-    tell(`rescore: everybody changes: ${everybody.seconds.toFixed(1)} s`);
-    const bareSeconds = median(measured.map(({ bare }) => bare));
-    return toLine("rescore", median(measured.map(({ two, bare }) => two / bare)), LIMIT, {
-      rounds: measured.map(({ two, bare }) => round(two / bare)),
-      oneWorkerRatio: round(median(measured.map(({ one, bare }) => one / bare))),
-      everybodyRatio: round(everybody.seconds / bareSeconds),
-      publishRatio: round(publishing.seconds / bareSeconds),
-      firstScoringRatio: round(first.seconds / bareSeconds),
+    const plan = await readPlan(scored.db);
+    await addUp(scored.db);
+    const one = await measure(scored, { workers: 1, rounds: 1, everybody: false });
+    const two = await measure(scored, { workers: 2, rounds, everybody: true });
+    const serial = plan.includes("Gather") ? await timed(() => addUpSerially(scored.db)) : undefined;
+    const naive = await measureNaive(scored, sample);
+    const ratio = median(two.nothing);
+    const everybodyRatio = median(two.everybody);
+    const perPartner = median(two.everybodySeconds) / partners;
+    const peakRssMb = Math.max(...one.peakRssMb, ...two.peakRssMb);
+    return toLine("rescore", ratio, LIMIT, {
+      ok:
+        ratio <= LIMIT.atMost &&
+        everybodyRatio <= EVERYBODY_LIMIT.atMost &&
+        naive.secondsPerPartner / perPartner >= NAIVE_LIMIT.atLeast &&
+        peakRssMb <= RSS_LIMIT.atMost,
+      rounds: two.nothing.map(round),
+      oneWorkerRatio: round(median(one.nothing)),
+      everybodyRatio: round(everybodyRatio),
+      everybodyRatioLimit: EVERYBODY_LIMIT,
+      everybodyRounds: two.everybody.map(round),
+      publishRatio: round(median(two.publishing)),
+      firstScoringRatio: round(scored.firstSeconds / median(two.bareSeconds)),
+      naiveTimes: round(naive.secondsPerPartner / perPartner),
+      naiveTimesLimit: NAIVE_LIMIT,
+      naive: {
+        jobs: naive.jobs,
+        jobsPerSecond: round(1 / naive.secondsPerPartner),
+        queue: naive.queue,
+        hoursForAll: round((naive.secondsPerPartner * partners) / 3600),
+      },
       partners,
-      rows: history.result.rows,
-      changed: everybody.result,
+      rows: scored.rows,
+      changed: two.changed,
       seconds: {
-        bare: round(bareSeconds),
+        bare: round(median(two.bareSeconds)),
         bareSerial: serial === undefined ? "the same: its plan is not parallel" : round(serial.seconds),
-        nothingChangesTwoWorkers: round(median(measured.map(({ two }) => two))),
-        nothingChangesOneWorker: round(median(measured.map(({ one }) => one))),
-        everybodyChangesTwoWorkers: round(everybody.seconds),
+        nothingChanges: round(median(two.nothingSeconds)),
+        everybodyChanges: round(median(two.everybodySeconds)),
       },
       barePlan: plan,
-      peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+      peakRssMb,
+      peakRssMbLimit: RSS_LIMIT,
     });
   } finally {
-    await close();
+    await scored.close();
   }
+}
+
+/** Rounds in which the sides take turns; ratios are to the bare aggregates before and after. */
+async function measure(scored: Scored, options: { workers: number; rounds: number; everybody: boolean }) {
+  const { workers, rounds } = options;
+  const figures = {
+    nothing: [] as number[],
+    everybody: [] as number[],
+    publishing: [] as number[],
+    bareSeconds: [] as number[],
+    nothingSeconds: [] as number[],
+    everybodySeconds: [] as number[],
+    changed: 0,
+    peakRssMb: [] as number[],
+  };
+  const end = await scored.openWorkers(workers);
+  for (let number = 1; number <= rounds; number += 1) {
+    const before = await timed(() => addUp(scored.db));
+    const nothing = await timed(() => scored.rescore());
+    if (nothing.result > 0) throw new Error("A rescore found changes where there are none.");
+    const publishing = options.everybody ? await scored.swing() : undefined;
+    const everybody = options.everybody ? await timed(() => scored.rescore()) : undefined;
+    const after = await timed(() => addUp(scored.db));
+    const bare = (before.seconds + after.seconds) / 2;
+    figures.bareSeconds.push(bare);
+    figures.nothing.push(nothing.seconds / bare);
+    figures.nothingSeconds.push(nothing.seconds);
+    if (everybody !== undefined && publishing !== undefined) {
+      figures.everybody.push(everybody.seconds / bare);
+      figures.everybodySeconds.push(everybody.seconds);
+      figures.publishing.push(publishing / bare);
+      figures.changed = everybody.result;
+    }
+    tell(
+      `rescore ${number}/${rounds}, workers: ${workers}; bare ${before.seconds.toFixed(1)} and ${after.seconds.toFixed(1)} s, ` +
+        `nothing changes ${nothing.seconds.toFixed(1)} s` +
+        (everybody === undefined ? "" : `, everybody changes ${everybody.seconds.toFixed(1)} s`),
+    );
+  }
+  figures.peakRssMb = await end();
+  return figures;
 }
 
 const BARE = sql`select partner_id, kind, sum(quantity), count(*) from evidence group by 1, 2`;
@@ -98,37 +129,4 @@ async function addUpSerially(db: Database): Promise<void> {
 async function readPlan(db: Database): Promise<string> {
   const lines = await db.execute<{ "QUERY PLAN": string }>(sql`explain (costs off) ${BARE}`);
   return lines.map((line) => line["QUERY PLAN"].trim()).join("; ");
-}
-
-async function publish(db: Database, text: string, at: Date): Promise<void> {
-  await publishProgramme(db, { text, file: "programme.yaml", publishedBy: "bench", now: at });
-}
-
-/** The same programme with twice the points everywhere: whoever has any has others now. */
-function doubled(programme: string): string {
-  return programme.replace(
-    /\b(perfect|points|each|cap): (\d+)/g,
-    (_, key: string, points: string) => `${key}: ${2 * Number(points)}`,
-  );
-}
-
-async function drain(db: Database, at: Date): Promise<void> {
-  const programmes = openProgrammeVersions();
-  while ((await scorePending(db, programmes, { now: at, limit: BATCH })).claimed > 0);
-}
-
-/** As that many workers do it side by side. Returns how many partners changed. */
-async function rescoreAll(db: Database, workers: number, at: Date): Promise<number> {
-  const { runId } = await startRescore(db, openProgrammeVersions(), { askedBy: "bench", now: at });
-  const ranges = await readOpenRanges(db, runId);
-  let changed = 0;
-  const work = async () => {
-    const programmes = openProgrammeVersions();
-    for (let range = ranges.shift(); range !== undefined; range = ranges.shift()) {
-      const outcome = await rescoreRange(db, programmes, range, () => at);
-      changed += outcome.changed;
-    }
-  };
-  await Promise.all(Array.from({ length: workers }, work));
-  return changed;
 }

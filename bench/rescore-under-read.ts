@@ -1,0 +1,174 @@
+// How long does a page of the standings take while everybody is rescored? Quiet and busy phases take turns, and the two p99s
+// of a pair are compared. Readers ask at a steady pace, whatever the answers before took, as visitors do.
+import { setTimeout as delay } from "node:timers/promises";
+import { sql } from "drizzle-orm";
+import { Redis } from "ioredis";
+import { openDatabase } from "../db/client.ts";
+import { openStandings, redisForReading } from "../src/standings/reading.ts";
+import type { Standings } from "../src/standings/standings.ts";
+import { type BenchLine, median, round, tell, toLine } from "./lines.ts";
+import type { BenchServer } from "./postgres.ts";
+import { openBenchRedis } from "./redis.ts";
+import { openScored, type Scored } from "./scored.ts";
+
+const LIMIT = { atMost: 1.5 };
+const SIZES = {
+  full: { partners: 100_000, rows: 1_000_000, rounds: 5 },
+  small: { partners: 1_000, rows: 10_000, rounds: 2 },
+};
+/** Between two pages that are asked for. */
+const PACE_MS = 10;
+const PAGE = 50;
+/** Between two looks at who waits for whom. */
+const LOOK_MS = 5;
+
+export async function rescoreUnderRead(server: BenchServer, size: keyof typeof SIZES): Promise<BenchLine> {
+  const { partners, rows, rounds } = SIZES[size];
+  const redis = await openBenchRedis();
+  const lines: Record<string, Measured> = {};
+  try {
+    lines["postgres"] = await measure(server, { partners, rows, rounds }, undefined);
+    if (redis !== undefined) lines["redis"] = await measure(server, { partners, rows, rounds }, redis.url);
+  } finally {
+    await redis?.close();
+  }
+  const all = Object.values(lines);
+  const ratio = Math.max(...all.map((one) => one.ratio));
+  const lockWaits = all.reduce((sum, one) => sum + one.lockWaits, 0);
+  return toLine("rescore-under-read", ratio, LIMIT, {
+    ok: ratio <= LIMIT.atMost && lockWaits === 0,
+    partners,
+    ...lines,
+    lockWaits,
+    lockWaitsLimit: { atMost: 0 },
+  });
+}
+
+interface Measured {
+  /** Median of the rounds: p99 with a rescore by p99 without. */
+  ratio: number;
+  rounds: number[];
+  quietP50Ms: number;
+  busyP50Ms: number;
+  quietP99Ms: number;
+  busyP99Ms: number;
+  pages: number;
+  rescoreSeconds: number;
+  /** How often a reader was seen to wait for a lock; and how often was looked. */
+  lockWaits: number;
+  looks: number;
+}
+
+async function measure(
+  server: BenchServer,
+  { partners, rows, rounds }: { partners: number; rows: number; rounds: number },
+  redisUrl: string | undefined,
+): Promise<Measured> {
+  const scored = await openScored(server, { partners, rows }, redisUrl);
+  const reading = await openDatabase(scored.url, { max: 4, applicationName: "reader" });
+  const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, redisForReading);
+  const standings = openStandings({ db: reading.db, redis, prefix: "standings" });
+  const end = await scored.openWorkers(1);
+  try {
+    // Builds the cache, where there is one, and warms everything up.
+    await scored.swing();
+    await scored.rescore();
+    await readWhile(standings, partners, () => delay(1000));
+    const quiet: number[][] = [];
+    const busy: number[][] = [];
+    const seconds: number[] = [];
+    const locks = watchLocks(scored);
+    for (let number = 1; number <= rounds; number += 1) {
+      await scored.swing();
+      const startedAt = performance.now();
+      const while_ = await readWhile(standings, partners, () => scored.rescore());
+      const took = performance.now() - startedAt;
+      busy.push(while_);
+      seconds.push(took / 1000);
+      const without = await readWhile(standings, partners, () => delay(took));
+      quiet.push(without);
+      tell(
+        `${redisUrl === undefined ? "postgres" : "redis"} ${number}/${rounds}: p99 ${percentile(without, 99).toFixed(1)} ms, ` +
+          `during a rescore of ${(took / 1000).toFixed(1)} s ${percentile(while_, 99).toFixed(1)} ms`,
+      );
+    }
+    const { lockWaits, looks } = await locks.end();
+    const ratios = busy.map((during, index) => percentile(during, 99) / percentile(quiet[index] ?? [], 99));
+    const middle = (phases: number[][], nth: number) =>
+      round(median(phases.map((phase) => percentile(phase, nth))));
+    return {
+      ratio: round(median(ratios)),
+      rounds: ratios.map(round),
+      quietP50Ms: middle(quiet, 50),
+      busyP50Ms: middle(busy, 50),
+      quietP99Ms: middle(quiet, 99),
+      busyP99Ms: middle(busy, 99),
+      pages: [...quiet, ...busy].reduce((sum, phase) => sum + phase.length, 0),
+      rescoreSeconds: round(median(seconds)),
+      lockWaits,
+      looks,
+    };
+  } finally {
+    await end();
+    redis?.disconnect();
+    await reading.close();
+    await scored.close();
+  }
+}
+
+/** Milliseconds of each page that was asked for while some work was under way: the first pages, and others at random. */
+async function readWhile(
+  standings: Standings,
+  partners: number,
+  work: () => Promise<unknown>,
+): Promise<number[]> {
+  const took: number[] = [];
+  let over = false;
+  const pending: Promise<void>[] = [];
+  const ask = async (offset: number) => {
+    const startedAt = performance.now();
+    await standings.page({ offset, limit: PAGE });
+    took.push(performance.now() - startedAt);
+  };
+  const asking = (async () => {
+    for (let number = 0; !over; number += 1) {
+      // Most visitors look at the top.
+      const offset = number % 4 === 3 ? PAGE * (number % Math.min(20, partners / PAGE)) : 0;
+      pending.push(ask(offset));
+      await delay(PACE_MS);
+    }
+  })();
+  await work();
+  over = true;
+  await asking;
+  await Promise.all(pending);
+  return took;
+}
+
+/** Looks all the time whether a reader waits for a lock. */
+function watchLocks({ db }: Scored): { end(): Promise<{ lockWaits: number; looks: number }> } {
+  let over = false;
+  const seen = { lockWaits: 0, looks: 0 };
+  const watching = (async () => {
+    while (!over) {
+      const waiting = await db.execute(sql`
+        select from pg_stat_activity
+        where application_name = 'reader' and wait_event_type = 'Lock' and datname = current_database()`);
+      seen.lockWaits += waiting.length;
+      seen.looks += 1;
+      await delay(LOOK_MS);
+    }
+  })();
+  return {
+    async end() {
+      over = true;
+      await watching;
+      return seen;
+    },
+  };
+}
+
+function percentile(values: number[], nth: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * nth) / 100))] ?? Number.NaN;
+}
