@@ -24,6 +24,8 @@ export interface Config {
   poolSize: number;
   /** How long a worker that has died keeps a connection. One that lives extends it with every page, and a third of it apart. */
   leaseMs: number;
+  /** Who answers for what commands change; undefined: who is logged in. */
+  admin: string | undefined;
 }
 
 const optionalUrl = (protocols: string[]) =>
@@ -65,6 +67,7 @@ const environment = z.object({
   STANDINGS_PORT: integer(4600, 0, 65_535),
   STANDINGS_POOL: integer(10, 4, 200),
   STANDINGS_LEASE_MS: integer(15_000, 500, 600_000),
+  STANDINGS_ADMIN: z.string().optional(),
   LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
       error: "expected trace, debug, info, warn, error, fatal or silent",
@@ -102,6 +105,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     port: value.STANDINGS_PORT,
     poolSize: value.STANDINGS_POOL,
     leaseMs: value.STANDINGS_LEASE_MS,
+    admin: value.STANDINGS_ADMIN,
     logLevel: value.LOG_LEVEL,
   };
 }

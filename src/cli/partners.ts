@@ -1,14 +1,29 @@
-// The commands about partners and the credentials of sources: partners import, connections import.
-import type { Command } from "commander";
+// The commands about partners and the credentials of sources: partners import, merge and unmerge, adjust, adjustments,
+// connections import.
+import { type Command, InvalidArgumentError } from "commander";
+import { makeAdjustment, printAdjustments, revoke } from "../commands/adjust.ts";
+import { readAdministrator } from "../commands/administrator.ts";
+import { merge, unmerge } from "../commands/merge.ts";
 import { readText } from "../commands/open.ts";
 import { importConnections } from "../connections.ts";
 import { importPartners } from "../partners/import.ts";
-import type { Calls } from "./calls.ts";
+import { type Calls, type Json, positive } from "./calls.ts";
 
-export function addPartners(program: Command, { output, reading }: Calls): void {
-  program
-    .command("partners")
-    .description("partners and their identities")
+interface By {
+  by?: string;
+}
+
+const BY = ["--by <name>", "who answers for it (STANDINGS_ADMIN, or who is logged in)"] as const;
+
+export function addPartners(program: Command, calls: Calls): void {
+  addPartnerCommands(program, calls);
+  addAdjustments(program, calls);
+  addConnections(program, calls);
+}
+
+function addPartnerCommands(program: Command, { output, reading, working, failing }: Calls): void {
+  const partners = program.command("partners").description("partners and their identities");
+  partners
     .command("import")
     .description("imports a CSV of slug,name[,website][,listed][,identities]")
     .argument("<csv>", "the file")
@@ -27,6 +42,78 @@ export function addPartners(program: Command, { output, reading }: Calls): void 
       });
     });
 
+  partners
+    .command("merge")
+    .description(
+      "makes one partner of two: evidence, identities, connections and adjustments of the first follow",
+    )
+    .argument("<partner>", "the slug of the partner that is no more; it leads to the other")
+    .argument("<into>", "the slug of the partner that stays")
+    .option(...BY)
+    .action(async (partner: string, into: string, { by }: By) => {
+      await working(async ({ context }, signal) => {
+        const request = { partner, into, by: readAdministrator(by, context.config.admin) };
+        failing(await merge(context, output, request, signal));
+      });
+    });
+
+  partners
+    .command("unmerge")
+    .description("undoes a merge: what went with the partner goes back")
+    .argument("<partner>", "the slug of the partner that was merged")
+    .option(...BY)
+    .action(async (partner: string, { by }: By) => {
+      await working(async ({ context }, signal) => {
+        const request = { partner, by: readAdministrator(by, context.config.admin) };
+        failing(await unmerge(context, output, request, signal));
+      });
+    });
+}
+
+function addAdjustments(program: Command, { output, reading, working, failing }: Calls): void {
+  program
+    .command("adjust")
+    .description("gives or takes points beside the rules, in somebody's name and for a reason")
+    .argument("<partner>", "its slug")
+    .argument("<points>", "a whole number; negative takes points", points)
+    .requiredOption("--reason <text>", "why, in one line")
+    .option(
+      "--until <when>",
+      "the last day on which it holds, or an instant; without it: until it is revoked",
+    )
+    .option(...BY)
+    .action(async (partner: string, given: number, options: By & { reason: string; until?: string }) => {
+      await working(async ({ context }, signal) => {
+        const by = readAdministrator(options.by, context.config.admin);
+        const request = { partner, points: given, reason: options.reason, until: options.until, by };
+        failing(await makeAdjustment(context, output, request, signal));
+      });
+    });
+
+  const adjustments = program
+    .command("adjustments")
+    .description(
+      "points given and taken beside the rules, the latest first; adjustments revoke takes one back",
+    )
+    .argument("[partner]", "only this partner's")
+    .option("--json", "as JSON", false)
+    .action((partner: string | undefined, { json }: Json) =>
+      reading(({ context }) => printAdjustments(context, output, { partner, json })),
+    );
+  adjustments
+    .command("revoke")
+    .description("takes an adjustment back, by a line of its own")
+    .argument("<id>", "its number", positive)
+    .option(...BY)
+    .action(async (id: number, { by }: By) => {
+      await working(async ({ context }, signal) => {
+        const request = { id, by: readAdministrator(by, context.config.admin) };
+        failing(await revoke(context, output, request, signal));
+      });
+    });
+}
+
+function addConnections(program: Command, { output, reading }: Calls): void {
   program
     .command("connections")
     .description("credentials of a source")
@@ -46,4 +133,10 @@ export function addPartners(program: Command, { output, reading }: Calls): void 
         output.print(`${added} added, ${changed} changed, ${unchanged} as before.`);
       });
     });
+}
+
+function points(value: string): number {
+  if (!/^[+-]?\d{1,7}$/.test(value))
+    throw new InvalidArgumentError("Expected a whole number such as 5 or -5.");
+  return Number(value);
 }

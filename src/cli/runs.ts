@@ -1,10 +1,18 @@
 // The commands that begin runs and show them: sync, reconcile, rescore, runs.
 import type { Command } from "commander";
-import { beginRescore } from "../commands/rescore.ts";
+import { readAdministrator } from "../commands/administrator.ts";
+import { beginRescore, cancel } from "../commands/rescore.ts";
 import { decide, printHeld, printRuns } from "../commands/runs.ts";
 import { beginReconcile, beginSync, finishAndReport } from "../commands/sync.ts";
-import { UsageError } from "../errors.ts";
 import { type Calls, type Json, positive } from "./calls.ts";
+
+type RescoreCall = Json & {
+  partner?: string;
+  achievement?: string;
+  source?: string;
+  all: boolean;
+  resume?: number;
+};
 
 export function addRuns(program: Command, { output, reading, working, failing }: Calls): void {
   program
@@ -40,12 +48,11 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .description("evaluates stored evidence again; done when the standings show the result")
     .option("--partner <slug>", "only this partner")
     .option("--achievement <key>", "only where this achievement differs")
+    .option("--source <key>", "only partners with evidence from this source")
     .option("--all", "everybody", false)
+    .option("--resume <run>", "go on with a rescore that was cancelled or interrupted", positive)
     .option("--json", "the run and the changes as JSON", false)
-    .action(async (options: Json & { partner?: string; achievement?: string; all: boolean }) => {
-      if (!options.all && options.partner === undefined && options.achievement === undefined) {
-        throw new UsageError("rescore whom? expected --partner <slug>, --achievement <key> or --all");
-      }
+    .action(async (options: RescoreCall) => {
       await working(async ({ context }, signal) => {
         const runId = await beginRescore(context, options);
         failing(await finishAndReport(context, output, { runIds: [runId], json: options.json, signal }));
@@ -54,7 +61,7 @@ export function addRuns(program: Command, { output, reading, working, failing }:
 
   const runs = program
     .command("runs")
-    .description("the latest runs and how they ended; and about losses that were held")
+    .description("the latest runs and how they ended; about losses that were held, and rescores to end")
     .option("--limit <n>", "how many", positive, 20)
     .option("--json", "as JSON", false)
     .action((options: Json & { limit: number }) =>
@@ -79,6 +86,16 @@ export function addRuns(program: Command, { output, reading, working, failing }:
         reading(({ context }) => decide(context, output, { runId, decision, by })),
       );
   }
+  runs
+    .command("cancel")
+    .description("end a rescore between two of its ranges; rescore --resume goes on with it")
+    .argument("<run>", "its number", positive)
+    .option("--by <name>", "who answers for it (STANDINGS_ADMIN, or who is logged in)")
+    .action((runId: number, { by }: { by?: string }) =>
+      reading(({ context }) =>
+        cancel(context, output, { runId, by: readAdministrator(by, context.config.admin) }),
+      ),
+    );
 }
 
 const decisions = [

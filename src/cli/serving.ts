@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { aborted, untilInterrupted } from "../commands/interrupt.ts";
 import { withContext } from "../commands/open.ts";
-import { runFirstSync, serve, serveAndWatch } from "../commands/start.ts";
+import { runFirstSync, serve, watch } from "../commands/start.ts";
 import type { Calls } from "./calls.ts";
 
 export function addServing(program: Command, { parts, output, openWorkers, reading, failing }: Calls): void {
@@ -13,13 +13,19 @@ export function addServing(program: Command, { parts, output, openWorkers, readi
     .action(async ({ once }: { once: boolean }) => {
       await withContext({ parts, output, callsSources: true, alive: !once }, ({ context }) =>
         untilInterrupted(async (signal) => {
-          const workers = await openWorkers(context, { schedules: !once });
+          // First: where another process has the port, that is said before minutes of syncing.
+          const web = once ? undefined : await serve(context);
           try {
-            failing(await runFirstSync(context, output, signal));
-            if (!once && !signal.aborted) await serveAndWatch(context, output, signal);
+            const workers = await openWorkers(context, { schedules: !once });
+            try {
+              failing(await runFirstSync(context, output, signal));
+              if (web !== undefined && !signal.aborted) await watch(context, output, web, signal);
+            } finally {
+              output.endProgress();
+              await workers.close();
+            }
           } finally {
-            output.endProgress();
-            await workers.close();
+            await web?.close();
           }
         }),
       );

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "../context.ts";
 import { formatDuration } from "../durations.ts";
+import { type JobFailure, readFailures } from "../runs/failures.ts";
 import { isRanked, isScored, type RunReport, readRuns, readTroubledConnections } from "../runs/runs.ts";
 import type { Output } from "../terminal/output.ts";
 import { formatCount, toTable } from "../terminal/table.ts";
@@ -9,9 +10,12 @@ import { formatCount, toTable } from "../terminal/table.ts";
 /** How often the runs are looked at: they are in Postgres, and a person sees no difference below this. */
 const LOOK_MS = 250;
 
+/** So many failures of one job while somebody waits for it, and it is not going to end. */
+const MOST_FAILURES = 3;
+
 /**
  * Waits until the runs have ended and everything they caused is in the standings. Returns their reports, oldest first.
- * Ends early, with the runs as they are, when the signal aborts.
+ * Ends early, with the runs as they are, when the signal aborts. Throws when what it waits for fails again and again.
  */
 export async function followRuns(
   context: Context,
@@ -21,6 +25,8 @@ export async function followRuns(
 ): Promise<RunReport[]> {
   const startedAt = performance.now();
   const announced = new Set<number>();
+  const failures = await openFailures(context);
+  let partsBefore: number | undefined;
   // Others go on marking partners all the time: what these runs have caused is what was marked before each of these instants.
   let endedAt: Date | undefined;
   let scoredAt: Date | undefined;
@@ -41,9 +47,46 @@ export async function followRuns(
       output.endProgress();
       return runs;
     }
-    output.progress(toProgress(runs, performance.now() - startedAt));
+    await failures.refuse();
+    partsBefore ??= runs.reduce((total, run) => total + run.partsDone, 0);
+    output.progress(toProgress(runs, { elapsedMs: performance.now() - startedAt, partsBefore }));
     await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/**
+ * Nudges the score job and waits until everything that is pending now is in the standings. Returns false when the signal
+ * came before. Throws as `followRuns`.
+ */
+export async function followScores(context: Context, output: Output, signal: AbortSignal): Promise<boolean> {
+  await context.queues.nudge("score", {});
+  await context.queues.nudge("rank", {});
+  await followRuns(context, output, [], signal);
+  return !signal.aborted;
+}
+
+/** Throws once a job that the runs need has failed too often since this was opened: it is tried again, but not waited for. */
+async function openFailures({ db }: Context): Promise<{ refuse(): Promise<void> }> {
+  const before = new Map((await readFailures(db)).map(({ job, attempts }) => [job, attempts]));
+  const doing: Record<JobFailure["job"], string> = {
+    score: "the scores cannot be computed",
+    rescore: "the scores cannot be evaluated again",
+    rank: "the scores cannot be brought into the standings",
+  };
+  return {
+    async refuse() {
+      for (const { job, attempts, reason } of await readFailures(db)) {
+        const known = before.get(job) ?? 0;
+        // It went well in between, and counts from the beginning.
+        if (attempts < known) before.delete(job);
+        else if (attempts - known >= MOST_FAILURES) {
+          throw new Error(
+            `${doing[job]}, ${attempts} attempts in a row have failed; the workers go on trying: ${reason}`,
+          );
+        }
+      }
+    },
+  };
 }
 
 /** "blog        complete  1 page, 48 seen, 2 new, 1 gone". */
@@ -61,12 +104,18 @@ function toLine(run: RunReport): string {
   return `  ${name} ${run.state.padEnd(8)} ${what}${run.reason === null ? "" : `: ${run.reason}`}`;
 }
 
-function toProgress(runs: RunReport[], elapsedMs: number): string {
+/** `partsBefore`: what was done before this process looked first, so that a run that goes on does not seem to be quick. */
+function toProgress(
+  runs: RunReport[],
+  { elapsedMs, partsBefore }: { elapsedMs: number; partsBefore: number },
+): string {
   const sum = (value: (run: RunReport) => number) => runs.reduce((total, run) => total + value(run), 0);
   const parts = sum((run) => run.parts);
   const done = sum((run) => run.partsDone);
   const left =
-    done === 0 || done === parts ? "" : `, about ${formatDuration((elapsedMs / done) * (parts - done))} left`;
+    done <= partsBefore || done === parts
+      ? ""
+      : `, about ${formatDuration((elapsedMs / (done - partsBefore)) * (parts - done))} left`;
   const collected = runs.some((run) => run.kind === "sync")
     ? ` ${formatCount(sum((run) => run.pages))} pages, ${formatCount(sum((run) => run.seen))} pieces of evidence,`
     : "";

@@ -28,25 +28,25 @@ export async function runFirstSync(context: Context, output: Output, signal: Abo
   return runs.every((run) => run.state === "complete");
 }
 
-/** Serves the API and prints a line for each change of points, until the signal aborts. */
-export async function serveAndWatch(context: Context, output: Output, signal: AbortSignal): Promise<void> {
-  const web = await serve(context);
+/** Says where the API is and prints a line for each change of points, until the signal aborts. */
+export async function watch(
+  context: Context,
+  output: Output,
+  web: { port: number },
+  signal: AbortSignal,
+): Promise<void> {
   output.note(`\nThe API is on http://${context.config.host}:${web.port}/api/standings; stop with Ctrl-C.\n`);
-  try {
-    let after = await lastLine(context);
-    while (!signal.aborted) {
-      for (const line of await linesAfter(context, after)) {
-        after = line.id;
-        const delta = line.delta > 0 ? `+${line.delta}` : String(line.delta);
-        const time = line.at.toISOString().slice(11, 19);
-        output.print(
-          `${time}  ${delta.padStart(4)}  ${line.name}: ${line.achievement} (${line.cause}), now ${line.points}`,
-        );
-      }
-      await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  let after = await lastLine(context);
+  while (!signal.aborted) {
+    for (const line of await linesAfter(context, after)) {
+      after = line.id;
+      const delta = line.delta > 0 ? `+${line.delta}` : String(line.delta);
+      const time = line.at.toISOString().slice(11, 19);
+      output.print(
+        `${time}  ${delta.padStart(4)}  ${line.name}: ${line.achievement} (${line.cause}), now ${line.points}`,
+      );
     }
-  } finally {
-    await web.close();
+    await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -64,7 +64,10 @@ export async function finishAndReport(
     await printTrouble(context, output, runs);
   }
   if (request.signal.aborted && runs.some((run) => run.state === "running")) {
-    output.note("Interrupted: a worker, or the same command again, goes on where this one stopped.");
+    const rescore = runs.find((run) => run.kind === "rescore");
+    const again =
+      rescore === undefined ? "the same command again" : `standings rescore --resume ${rescore.id}`;
+    output.note(`Interrupted: a worker, or ${again}, goes on where this one stopped.`);
   }
   return runs.every((run) => run.state === "complete");
 }

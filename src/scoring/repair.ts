@@ -6,7 +6,7 @@ import type { Database } from "../../db/client.ts";
 /**
  * Makes ledger and score of claimed partners agree with their achievements, which the evaluation has just written: a line
  * for each achievement whose lines do not add up, and the score set to the sum. Only within the transaction that has
- * claimed the partners. Where nothing differs it writes nothing. Returns the lines written.
+ * claimed the partners, after the statement of score.ts, which has put them on the rank job's list. Where nothing differs it writes nothing. Returns the lines written.
  */
 export async function repairSums(
   tx: Database,
@@ -41,10 +41,7 @@ export async function repairSums(
       from corrections join totals using (partner_id) join scored using (partner_id) returning 1),
     credited as (
       update runs set awards = awards + (select count(*)::int from lines)
-      where id = ${context.runId}::bigint and exists (select from lines)),
-    marked as (
-      insert into pending_standings (partner_id) select partner_id from scored order by partner_id
-      on conflict (partner_id) do update set mark = gen_random_uuid())
+      where id = ${context.runId}::bigint and exists (select from lines))
     select count(*)::int as lines from lines`);
   return row?.lines ?? 0;
 }

@@ -97,6 +97,10 @@ async function evaluationInstant(tx: Database, now: Date): Promise<Date> {
 /**
  * One statement for all effects of an evaluation. Every part reads the same snapshot and takes its figures from what
  * another part returns, never from a table that part has written.
+ *
+ * What a repair (repair.ts) goes on to write in the same transaction is locked here already: its run, and its partners'
+ * places on the rank job's list, which they are put on whether or not it will find something. Locked in two statements, each
+ * in its own order, two batches could wait for each other in a circle.
  */
 function write(compared: SQL, claims: Claim[], context: { at: Date; versionId: number }): SQL {
   const column = (type: string, values: (string | number | null)[]) =>
@@ -116,6 +120,7 @@ function write(compared: SQL, claims: Claim[], context: { at: Date; versionId: n
         "timestamptz",
         claims.map((row) => row.settled_at?.toISOString() ?? null),
       )}) as claimed (partner_id, cause, run_id, settled_at)),
+    repairs as (select partner_id, run_id from claimed where cause = 'reconcile'),
     compared as materialized (${compared}),
     held as (
       insert into achievements_held (partner_id, achievement, units, points, since)
@@ -144,13 +149,17 @@ function write(compared: SQL, claims: Claim[], context: { at: Date; versionId: n
         ${context.versionId}::bigint, claimed.run_id, claimed.settled_at, totals.at
       from deltas join totals using (partner_id) join scored using (partner_id) join claimed using (partner_id)
       order by deltas.partner_id, deltas.achievement
-      returning run_id),
-    caused as (select run_id, count(*)::int as lines from lines where run_id is not null group by run_id),
+      returning run_id, achievement),
+    caused as (
+      select run_id, count(achievement)::int as lines from (
+        select run_id, achievement from lines union all select run_id, null from repairs) as credits
+      where run_id is not null group by run_id),
     locked as materialized (
       select runs.id, caused.lines from runs join caused on runs.id = caused.run_id order by runs.id for update of runs),
     credited as (update runs set awards = awards + locked.lines from locked where runs.id = locked.id),
     marked as (
-      insert into pending_standings (partner_id) select partner_id from scored order by partner_id
+      insert into pending_standings (partner_id)
+      select partner_id from (select partner_id from scored union select partner_id from repairs) as either order by partner_id
       on conflict (partner_id) do update set mark = gen_random_uuid())
     select (select count(*)::int from scored) as changed, (select count(*)::int from lines) as lines`;
 }

@@ -37,7 +37,7 @@ describe("the page's options", () => {
     const rows = documentedCommands.find((section) => section.title === title)?.rows ?? {};
     const documented = Object.entries(rows).filter(([name]) => name.startsWith("--"));
     const defaults = command.options.map((option) => {
-      const fallback = option.isBoolean() ? "off" : "none";
+      const fallback = option.mandatory ? "required" : option.isBoolean() ? "off" : "none";
       const value = option.defaultValue as number | false | undefined;
       return [option.flags, value === undefined || value === false ? fallback : String(value)];
     });

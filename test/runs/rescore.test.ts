@@ -4,7 +4,7 @@ import type { Database } from "../../db/client.ts";
 import { UsageError } from "../../src/errors.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "../../src/programme/versions.ts";
 import { rescoreRange } from "../../src/runs/range.ts";
-import { readOpenRanges, startRescore } from "../../src/runs/rescore.ts";
+import { cancelRescore, readOpenRanges, resumeRescore, startRescore } from "../../src/runs/rescore.ts";
 import { readRuns, readScoreChanges } from "../../src/runs/runs.ts";
 import { verify } from "../../src/scoring/verify.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
@@ -17,7 +17,7 @@ import {
   readPendingPartners,
   record,
 } from "../evidence/collecting.ts";
-import { drain, publish, readLedger, readPoints, usual } from "../scoring/programmes.ts";
+import { drain, programmeText, publish, readLedger, readPoints, usual } from "../scoring/programmes.ts";
 
 let database: TestDatabase;
 let db: Database;
@@ -52,7 +52,7 @@ async function score(count: number): Promise<void> {
 const lose = async (kind: string, where = sql`true`) =>
   await db.execute(sql`delete from evidence where kind = ${kind} and ${where}`);
 
-const start = async (request: { partner?: string; achievement?: string } = {}) =>
+const start = async (request: { partner?: string; achievement?: string; source?: string } = {}) =>
   await startRescore(db, programmes, { ...request, askedBy: "test", now: at(5) });
 const work = async (runId: number) => {
   for (const range of await readOpenRanges(db, runId)) await rescoreRange(db, programmes, range, () => at(6));
@@ -121,6 +121,101 @@ describe("a rescore", () => {
     ]);
   });
 
+  test("of one source leaves partners alone that never had evidence from it", async () => {
+    await score(3);
+    await addConnection(db, { source: "other" });
+    await db.execute(sql`
+      update evidence set source = 'other', connection_id = (select max(id) from connections) where partner_id = ${partners[1]!}`);
+    await lose("article");
+    const { runId } = await start({ source: "other" });
+    await work(runId);
+    expect(await readPoints(db, partners, "scores")).toEqual([15, 10, 15]);
+    // What is gone counts as well: it is how a score may have come to differ.
+    await db.execute(sql`update evidence set superseded_at = recorded_at where source = 'other'`);
+    await work((await start({ source: "other" })).runId);
+    expect(await readPoints(db, partners, "scores")).toEqual([15, 0, 15]);
+    await expect(start({ source: "none" })).rejects.toThrow(/^there is no source none; expected one of /);
+  });
+
+  test("of everybody writes what differs although most of it is marked without a look", async () => {
+    await score(1200);
+    await lose("certificate");
+    const { runId } = await start();
+    await work(runId);
+    expect(await readPoints(db, partners, "scores")).toEqual(partners.map(() => 5));
+    expect(await readRun(runId)).toMatchObject({ state: "complete", awards: 1200 });
+    expect(await db.execute(sql`select changed from run_ranges`)).toEqual([{ changed: 1200 }]);
+    expect(await verify(db, programmes, at(7))).toMatchObject({ drift: 0, pending: 0 });
+  });
+
+  test("of everybody finds those who differ behind partners who do not", async () => {
+    await score(1200);
+    await lose("certificate", sql`partner_id > ${partners[1100]!}`);
+    const { runId } = await start();
+    await work(runId);
+    expect(await readRun(runId)).toMatchObject({ state: "complete", awards: 99 });
+    expect(await verify(db, programmes, at(7))).toMatchObject({ drift: 0, pending: 0 });
+  });
+
+  test("evaluates whoever waits already under the cause that marked them", async () => {
+    await score(2);
+    const twice = { evidence: "certificate", window: "in-force", award: { points: 20, "at-least": 1 } };
+    await publish(db, programmeText({ certified: twice }), at(4));
+    await work((await start()).runId);
+    const lines = (await readLedger(db)).slice(4);
+    expect(lines.map(({ cause, run_id, delta }) => [cause, run_id, delta])).toEqual(
+      [-5, 10, -5, 10].map((delta) => ["programme", null, delta]),
+    );
+  });
+
+  test("that is cancelled ends between its ranges, and resumed goes on with the rest", async () => {
+    await score(4);
+    await db.execute(
+      sql`insert into partners (slug, name) select 'idle-' || n, 'Idle' from generate_series(1, 10000) as n`,
+    );
+    await lose("certificate");
+    const { runId } = await start();
+    const ranges = await readOpenRanges(db, runId);
+    await rescoreRange(db, programmes, ranges[1]!, () => at(6));
+    expect(await cancelRescore(db, { runId, by: "Jane Doe", now: at(7) })).toEqual({ done: 1, parts: 3 });
+    expect(await readRun(runId)).toMatchObject({
+      state: "partial",
+      reason: "cancelled by Jane Doe",
+      finishedAt: at(7),
+      partsDone: 1,
+    });
+    // What the queue still holds of it finds nothing to do.
+    expect(await rescoreRange(db, programmes, ranges[0]!, () => at(8))).toEqual({ changed: 0 });
+    expect(await readOpenRanges(db)).toEqual([]);
+    expect(await readPoints(db, partners, "scores")).toEqual([15, 15, 15, 15]);
+
+    await resumeRescore(db, runId);
+    expect(await readOpenRanges(db, runId)).toEqual([ranges[0], ranges[2]]);
+    await work(runId);
+    expect(await readRun(runId)).toMatchObject({ state: "complete", reason: null, partsDone: 3, awards: 4 });
+    expect(await readPoints(db, partners, "scores")).toEqual([5, 5, 5, 5]);
+  });
+
+  test("is cancelled and resumed only as what it is", async () => {
+    await score(1);
+    const { runId } = await start();
+    await resumeRescore(db, runId);
+    expect(await readRun(runId)).toMatchObject({ state: "running" });
+    await work(runId);
+    const cancel = (id: number) => cancelRescore(db, { runId: id, by: "Jane", now: at(7) });
+    await expect(cancel(runId)).rejects.toThrow(
+      new UsageError(`run ${runId} has ended (complete); see: standings runs`),
+    );
+    await expect(resumeRescore(db, runId)).rejects.toThrow(
+      new UsageError(`run ${runId} is complete: nothing is left of it`),
+    );
+    await expect(cancel(999)).rejects.toThrow(new UsageError("there is no run 999; see: standings runs"));
+    const [sync] = await db.execute<{ id: number }>(sql`select id from runs where kind = 'sync' limit 1`);
+    await expect(cancel(sync!.id)).rejects.toThrow(
+      new UsageError(`run ${sync!.id} is a sync, not a rescore`),
+    );
+  });
+
   test("of what there is not is refused and leaves no run", async () => {
     await expect(start()).rejects.toThrow(
       new UsageError("no programme is published; publish one with: standings publish"),
@@ -153,7 +248,7 @@ describe("a rescore", () => {
     let calls = 0;
     const killed = rescoreRange(db, programmes, ranges[0]!, () => {
       calls += 1;
-      if (calls > 1) throw new Error("killed");
+      if (calls > 2) throw new Error("killed");
       return at(6);
     });
     await expect(killed).rejects.toThrow("killed");
