@@ -29,6 +29,7 @@ const work: Work = {
   now: () => new Date(instant),
   queues: { ...context.queues, nudge: () => Promise.resolve() },
   signal: new AbortController().signal,
+  tryOnce: () => undefined,
   onFailure: () => undefined,
 };
 const tell = (report: Report) => process.send?.(report);
