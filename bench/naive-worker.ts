@@ -5,7 +5,7 @@ import { createPostgresBackend, createRedisBackend, type Worker, withBackend } f
 import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import { Redis } from "ioredis";
 import pg from "pg";
-import { type Database, openDatabase } from "../db/client.ts";
+import { type Database, openDatabase, transaction } from "../db/client.ts";
 import { achievementsHeld, evidence, ledger, scores } from "../db/schema.ts";
 import type { Achievement, Programme } from "../src/programme/document.ts";
 import { openProgrammeVersions } from "../src/programme/versions.ts";
@@ -91,7 +91,7 @@ async function score(partnerId: number): Promise<void> {
     const units = unitsOf(achievement, facts);
     return { achievement: achievement.key, units, points: pointsOf(achievement, units) };
   });
-  await db.transaction((tx) => write(tx, partnerId, evaluated));
+  await transaction(db, (tx) => write(tx, partnerId, evaluated));
 }
 
 async function write(
@@ -163,7 +163,7 @@ const worker: Worker =
       }) as unknown as Worker)
     : new onRedis.Worker(NAIVE_QUEUE, process_, {
         ...options,
-        connection: new Redis(redisUrl, { maxRetriesPerRequest: null }) as never,
+        connection: new Redis(redisUrl, { maxRetriesPerRequest: null }),
       });
 worker.on("error", () => undefined);
 worker.on("failed", (_job, error) => process.send?.({ failed: error.message }));

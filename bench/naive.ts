@@ -79,12 +79,12 @@ function openQueue(url: string, redis: Redis | undefined): Queue {
     const pool = new pg.Pool({ connectionString: url, max: 2, options: "-c search_path=bullmq" });
     return new onPostgres.Queue(NAIVE_QUEUE, { connection: pool as never }) as unknown as Queue;
   }
-  return new onRedis.Queue(NAIVE_QUEUE, { connection: redis as never });
+  return new onRedis.Queue(NAIVE_QUEUE, { connection: redis });
 }
 
 async function sumOf({ db }: Scored): Promise<number> {
   const [row] = await db.execute<{ points: number }>(sql`select sum(points) as points from scores`);
-  return Number(row?.points ?? 0);
+  return row?.points ?? 0;
 }
 
 /** A rescore of everybody finds nothing to change for those the jobs have scored: both ways are worth the same points. */

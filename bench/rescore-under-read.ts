@@ -124,6 +124,7 @@ async function readWhile(
 ): Promise<number[]> {
   const took: number[] = [];
   let over = false;
+  const isOver = () => over;
   const pending: Promise<void>[] = [];
   const ask = async (offset: number) => {
     const startedAt = performance.now();
@@ -131,7 +132,7 @@ async function readWhile(
     took.push(performance.now() - startedAt);
   };
   const asking = (async () => {
-    for (let number = 0; !over; number += 1) {
+    for (let number = 0; !isOver(); number += 1) {
       // Most visitors look at the top.
       const offset = number % 4 === 3 ? PAGE * (number % Math.min(20, partners / PAGE)) : 0;
       pending.push(ask(offset));
@@ -148,9 +149,10 @@ async function readWhile(
 /** Looks all the time whether a reader waits for a lock. */
 function watchLocks({ db }: Scored): { end(): Promise<{ lockWaits: number; looks: number }> } {
   let over = false;
+  const isOver = () => over;
   const seen = { lockWaits: 0, looks: 0 };
   const watching = (async () => {
-    while (!over) {
+    while (!isOver()) {
       const waiting = await db.execute(sql`
         select from pg_stat_activity
         where application_name = 'reader' and wait_event_type = 'Lock' and datname = current_database()`);

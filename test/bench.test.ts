@@ -56,6 +56,20 @@ test("every bench prints one JSON line with its ratio, its limit and whether it 
       changed: 1000,
       barePlan: anAggregate,
       peakRssMb: aNumber,
+      naiveTimes: aNumber,
+    }),
+    expect.objectContaining({
+      bench: "rescore-sizes",
+      limit: { atMost: 1.5 },
+      ok: aBoolean,
+      everybodyRatio: aNumber,
+      peakRssMb: aNumber,
+    }),
+    expect.objectContaining({
+      bench: "rescore-under-read",
+      limit: { atMost: 1.5 },
+      ok: aBoolean,
+      lockWaits: 0,
     }),
   ]);
 }, 300_000);
@@ -63,5 +77,7 @@ test("every bench prints one JSON line with its ratio, its limit and whether it 
 test("an unknown bench or size is a mistake of whoever asked", async () => {
   const { code, stdout, stderr } = await bench("colect");
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-  expect(stderr).toContain("usage: npm run bench -- [collect] [rescore]");
+  expect(stderr).toContain(
+    "usage: npm run bench -- [collect] [rescore] [rescore-sizes] [rescore-under-read]",
+  );
 });
