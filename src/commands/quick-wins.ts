@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { type Locale, openMessages } from "../messages/messages.ts";
 import { sayCountsFrom, sayGain, sayObstacle, sayStep } from "../messages/wins.ts";
 import { requirePartner } from "../partners/find.ts";
-import { readProspects, toShownProspects } from "../standings/prospects.ts";
+import { readProspects, toShownProspects } from "../scoring/prospects.ts";
 import type { Output } from "../terminal/output.ts";
 import { requireProgramme } from "./programme.ts";
 

@@ -6,8 +6,8 @@ import { chooseLocale, openMessages } from "../messages/messages.ts";
 import { type FoundPartner, findPartner } from "../partners/find.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
 import { forecastDays, readForecast } from "../scoring/forecast.ts";
+import { readProspects, toShownProspects } from "../scoring/prospects.ts";
 import { postgresStandings } from "../standings/postgres.ts";
-import { readProspects, toShownProspects } from "../standings/prospects.ts";
 import type { Standing } from "../standings/standings.ts";
 import { toCalendar } from "./calendar.ts";
 

@@ -26,7 +26,7 @@ export const routes = {
   "/healthz": { owner: "src/web/health.ts", access: "public" },
   "/api/standings": { owner: "src/standings/reading.ts", access: "public" },
   "/api/partners/:slug": { owner: "src/web/partner.ts", access: "public" },
-  "/api/partners/:slug/quick-wins": { owner: "src/standings/prospects.ts", access: "public" },
+  "/api/partners/:slug/quick-wins": { owner: "src/scoring/prospects.ts", access: "public" },
   "/api/partners/:slug/forecast": { owner: "src/scoring/forecast.ts", access: "public" },
   "/api/partners/:slug/forecast.ics": { owner: "src/web/calendar.ts", access: "public" },
 } as const;

@@ -138,11 +138,12 @@ describe("partners merge", () => {
     expect(await linesOf("adjustments", "wolkenpost")).toEqual(
       await linesOf("adjustments", "marketing-agency-x"),
     );
-    const { db, standings } = open.context;
+    const { db, standings, programmes } = open.context;
     const api = createApi({
       db,
       standings,
       programme: () => Promise.resolve(undefined),
+      programmes,
       sources: [],
       now: () => new Date(),
     });

@@ -2,8 +2,8 @@
 import { sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
-import { type QuickWin, type QuickWins, readQuickWins } from "../scoring/quick-wins.ts";
-import { isShown, partnersAhead } from "./order.ts";
+import { isShown, partnersAhead } from "../standings/order.ts";
+import { type QuickWin, type QuickWins, readQuickWins } from "./quick-wins.ts";
 
 export interface RankedWin extends QuickWin {
   /** With the win's total, if everybody else stays where they are now; null: the partner is not in the standings. */
