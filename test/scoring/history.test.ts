@@ -151,6 +151,20 @@ describe("the cause of a line", () => {
     ]);
   });
 
+  test("is found although it was recorded before the line before, which had not seen it", async () => {
+    await sync([fact("a")], at(0));
+    await list(db, crm, [fact("a"), fact("v", { kind: "visit" })], at(10));
+    await drain(db, programmes, at(10));
+    // A page that began at 5 and was committed after 10, before the clock looked again.
+    await list(db, crm, [fact("a"), fact("v", { kind: "visit" }), fact("b")], at(5));
+    await drain(db, programmes, at(20));
+    expect(await told()).toEqual([
+      "evidence 5: appeared a",
+      "evidence 7: appeared v",
+      "evidence 5: appeared b",
+    ]);
+  });
+
   test("is the passing of time: what was known began, ended or left a window", async () => {
     const visit = fact("v", { kind: "visit", occurredAt: at(DAY) });
     await sync([visit, fact("c", { kind: "certificate", endedAt: at(2 * DAY) })], at(0));
