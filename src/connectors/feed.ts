@@ -42,14 +42,27 @@ export const feed = defineConnector<FeedSettings>({
   perAccount: false,
   kinds: ({ evidence }) => [evidence],
   async *pull(input) {
-    const { evidence, quarantined } = await readFacts(input);
-    for (let first = 0; first < evidence.length; first += FACTS_A_PAGE) {
+    const facts = await readFacts(input);
+    if (facts === "unchanged") {
+      yield { unchanged: true, evidence: [], cursor: {} };
+      return;
+    }
+    const { evidence, quarantined } = facts;
+    yield {
+      evidence: evidence.slice(0, FACTS_A_PAGE),
+      cursor: {},
+      total: evidence.length,
+      quarantined,
+      begins: true,
+    };
+    for (let first = FACTS_A_PAGE; first < evidence.length; first += FACTS_A_PAGE) {
       yield { evidence: evidence.slice(first, first + FACTS_A_PAGE), cursor: {}, total: evidence.length };
     }
-    if (evidence.length === 0 || quarantined.length > 0) yield { evidence: [], cursor: {}, quarantined };
   },
   async check(input) {
-    const { entries, evidence, quarantined } = await readFacts(input);
+    const facts = await readFacts(input);
+    if (facts === "unchanged") return "unchanged";
+    const { entries, evidence, quarantined } = facts;
     const unread = quarantined.length === 0 ? "" : `, ${quarantined.length} cannot be read`;
     return `${whereOf(input)}, ${entries} entries, ${evidence.length} pieces of evidence${unread}`;
   },
@@ -66,14 +79,16 @@ interface FeedFacts {
   quarantined: QuarantinedRow[];
 }
 
-async function readFacts(input: Input): Promise<FeedFacts> {
+async function readFacts(input: Input): Promise<FeedFacts | "unchanged"> {
   const { settings, connection, fetch } = input;
   const { secret } = connection;
   const answer = await fetch({
     url: settings.url,
     headers: secret === undefined ? {} : { authorization: `Basic ${Buffer.from(secret).toString("base64")}` },
     expect: "text",
+    conditional: true,
   });
+  if (answer.status === 304) return "unchanged";
   const entries = readEntries(answer, new URL(settings.url), whereOf(input));
   const facts = new Map<string, EvidenceFact>();
   const quarantined: QuarantinedRow[] = [];
@@ -85,8 +100,14 @@ async function readFacts(input: Input): Promise<FeedFacts> {
       }
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
-      const externalId = entry.id === undefined ? `entry ${index + 1}` : idOf(entry.id);
-      quarantined.push({ externalId, reason: error.message });
+      const { message: reason } = error;
+      const { id } = entry;
+      if (id === undefined)
+        quarantined.push({ externalId: `entry ${index + 1}`, reason, unidentified: true });
+      else
+        quarantined.push(
+          ...keysOf(entry, settings.attribution).map((key) => ({ externalId: `${idOf(id)}/${key}`, reason })),
+        );
     }
   }
   return { entries: entries.length, evidence: [...facts.values()], quarantined };

@@ -62,6 +62,7 @@ export const ical = defineConnector<IcalSettings>({
     let evidence: EvidenceFact[] = [];
     let quarantined: QuarantinedRow[] = [];
     let count = 0;
+    let begins: true | undefined = true;
     for await (const { facts, refused } of readFacts(input)) {
       evidence.push(...facts);
       quarantined.push(...refused);
@@ -70,12 +71,13 @@ export const ical = defineConnector<IcalSettings>({
         throw new SourceError("data", `${whereOf(input)} holds more than ${MAX_FACTS} occurrences`);
       }
       if (evidence.length >= FACTS_A_PAGE) {
-        yield { evidence, cursor: {}, ...(quarantined.length > 0 && { quarantined }) };
+        yield { evidence, cursor: {}, quarantined, begins };
+        begins = undefined;
         evidence = [];
         quarantined = [];
       }
     }
-    yield { evidence, cursor: {}, total: count, ...(quarantined.length > 0 && { quarantined }) };
+    yield { evidence, cursor: {}, total: count, quarantined, begins };
   },
   async check(input) {
     let facts = 0;
@@ -113,7 +115,7 @@ async function* readFacts(input: Input): AsyncGenerator<EventFacts, void, undefi
   const components = partnersOnly(readComponents(answer.text, whereOf(input)), settings);
   for await (const event of readOccurrences(components, window)) {
     if (!Array.isArray(event)) {
-      yield { facts: [], refused: [{ externalId: idOf(event.uid), reason: event.reason }] };
+      yield { facts: [], refused: [keepAside(event.uid, event.reason)] };
       continue;
     }
     yield sift(event, settings);
@@ -136,7 +138,7 @@ function sift(occurrences: Occurrence[], settings: IcalSettings): EventFacts {
       event.facts.push(...toEvidence(occurrence, settings));
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
-      event.refused.push({ externalId: idOf(occurrence.uid), reason: error.message });
+      event.refused.push(keepAside(occurrence.uid, error.message));
     }
   }
   return event;
@@ -159,6 +161,11 @@ function toEvidence(occurrence: Occurrence, settings: IcalSettings): EvidenceFac
       identity: { namespace, key },
     }),
   );
+}
+
+/** Which facts an event that cannot be read would be, nobody knows: with it, the listing calls nothing absent. */
+function keepAside(uid: string, reason: string): QuarantinedRow {
+  return { externalId: idOf(uid), reason, unidentified: true };
 }
 
 /** UIDs have no limit of length; ids do. */

@@ -194,9 +194,9 @@ describe("feed", () => {
     );
     expect(factsOf(pages).map(({ externalId }) => externalId)).toEqual(["entry/5/acme"]);
     expect(quarantinedOf(pages).map(({ externalId }) => externalId)).toEqual([
-      "entry/1",
-      "entry/2",
-      "entry/3",
+      "entry/1/acme",
+      "entry/2/acme",
+      "entry/3/acme",
       "entry 4",
     ]);
     expect(quarantinedOf(pages)[1]?.reason).toContain("the time zone IST is not known");
@@ -240,6 +240,21 @@ describe("feed", () => {
       });
     }
   }, 5000);
+
+  test("a feed that has not changed since the last listing is not read", async () => {
+    const bench = {
+      settings: { url: "https://a.example/feed", ...settings, shows: "everything" },
+      connection: { key: "main", secret: undefined, attributes: {} },
+      now: new Date("2026-11-25T12:00:00Z"),
+    } as unknown as Bench;
+    const asked: unknown[] = [];
+    const input = inputOf(feed, bench, (request) => {
+      asked.push(request.conditional);
+      return Promise.resolve({ status: 304, headers: {}, text: "" });
+    });
+    expect(await pagesOf(feed.pull(input as never))).toEqual([{ unchanged: true, evidence: [], cursor: {} }]);
+    expect(asked).toEqual([true]);
+  });
 
   test("only a feed that shows everything may call anything absent", () => {
     const canList = (changes: Record<string, unknown>) =>

@@ -326,6 +326,8 @@ describe("ical", () => {
     const quarantined = pages.flatMap((page) => page.quarantined ?? []);
     expect(quarantined).toHaveLength(1);
     expect(quarantined[0]?.reason).toContain(reason);
+    // It may be any of the facts known before: nothing is absent while it is there.
+    expect(quarantined[0]?.unidentified).toBe(true);
   });
 
   test("what is no whole calendar is an error, never an empty one", async () => {
