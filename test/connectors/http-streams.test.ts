@@ -439,7 +439,7 @@ describe("rows", () => {
     expect(pages[0]!.quarantined!.map(({ externalId, reason }) => `${externalId} | ${reason}`)).toEqual([
       "things/3 | things/3: name is missing",
       "things/4 | things/4: score.of is no number",
-      'things/5 | things/5: "yesterday" is not a date such as 2026-10-25 or 2026-10-25 14:30:00',
+      "things/5 | things/5: a text of 9 characters is not a date such as 2026-10-25 or 2026-10-25 14:30:00",
       "things/6 | things/6: it happened at no possible date",
       "things, page 1, row 7 | things, page 1, row 7: id is missing, or no id",
       "things, page 1, row 8 | things, page 1, row 8: an object was expected",
@@ -448,6 +448,68 @@ describe("rows", () => {
       "things/12 | things/12: no quantity",
       "things/11 | things/11: a domain of 1 to 512 undamaged characters was expected",
     ]);
+  });
+});
+
+describe("a row that cannot be read", () => {
+  const text = `${BEARER}streams:
+  things:
+    request: { path: /things }
+    schema: { at: date }
+    evidence:
+      - kind: thing
+        when: { state: sold }
+        each: tags
+        external-id: "thing/{id}/{$item}"
+        occurred-at: at
+        identity: { namespace: tag, key: $item }
+      - kind: offer
+        when: { state: offered }
+        external-id: "offer/{id}"
+        occurred-at: at
+        identity: { namespace: domain, key: who }
+`;
+  const setAside = async (given: unknown) => {
+    answer = () => json([given]);
+    return (await pull(text)).pages[0]!.quarantined!.map(({ externalId, unidentified }) => [
+      externalId,
+      unidentified,
+    ]);
+  };
+
+  test("is every fact it may have been, so that none of them is absent", async () => {
+    expect(await setAside({ id: 1, state: "sold", tags: ["a", "b"] })).toEqual([
+      ["thing/1/a", undefined],
+      ["thing/1/b", undefined],
+    ]);
+    expect(await setAside({ id: 1, state: "offered" })).toEqual([["offer/1", undefined]]);
+  });
+
+  test("may be any fact where that cannot be told, so that nothing is absent", async () => {
+    for (const given of [{ id: 1, state: "sold" }, { id: 1 }, { state: "offered" }]) {
+      expect(await setAside(given)).toEqual([[expect.any(String), true]]);
+    }
+  });
+});
+
+describe("a complete listing", () => {
+  const text = `${BEARER}streams:
+  things:
+    request: { path: /things }
+    paging: { type: page }
+    stable-order: true${EVIDENCE}
+`;
+
+  test("says where it begins, and not where it goes on", async () => {
+    answer = ({ query }) => json(query.get("page") === "3" ? [] : [row(Number(query.get("page")))]);
+    const { pages } = await pull(text);
+    expect(pages.map(({ begins }) => begins)).toEqual([true, undefined, undefined]);
+    expect((await pull(text, { cursor: pages[0]!.cursor })).pages.map(({ begins }) => begins)).toEqual([
+      undefined,
+      undefined,
+    ]);
+    // What is over is begun anew.
+    expect((await pull(text, { cursor: pages[2]!.cursor })).pages[0]!.begins).toBe(true);
   });
 });
 

@@ -34,6 +34,8 @@ export const progressSchema = z.object({
   /** How many rows the source said there are, on the last page and on the first. */
   declared: z.number().optional(),
   announced: z.number().optional(),
+  /** Pages without a row, in a row. */
+  empty: z.number(),
 });
 export type Progress = z.output<typeof progressSchema>;
 
@@ -44,6 +46,9 @@ export interface ListedPage {
   /** Where it goes on; undefined: the listing is over. */
   progress: Progress | undefined;
 }
+
+/** Sources that filter what a page holds give a few pages without a row. */
+const MOST_EMPTY = 100;
 
 /** The source has more rows than it will give. */
 export class CapError extends SourceError {}
@@ -77,7 +82,7 @@ async function* listFrom(
 ): AsyncGenerator<ListedPage, void, undefined> {
   const { paging } = listing;
   const ask = toAsk(session, listing.request, listing.scope);
-  const beginning: Progress = { place: firstPlace(paging), pages: 0, position: 0, seen: 0 };
+  const beginning: Progress = { place: firstPlace(paging), pages: 0, position: 0, seen: 0, empty: 0 };
   let progress = left ?? beginning;
   let isResumed = left !== undefined;
   const known = new Map<string, string>();
@@ -107,6 +112,7 @@ async function* listFrom(
       seen: before.seen + added,
       declared,
       announced: before.announced ?? declared,
+      empty: all.length === 0 ? before.empty + 1 : 0,
     };
     const { position } = progress;
     let next =
@@ -226,11 +232,12 @@ function refuseShort(
 }
 
 function refuseEndless({ document }: Session, progress: Progress, isKnown: boolean, asked: Ask): void {
-  const { announced, seen, pages } = progress;
+  const { announced, seen, pages, empty } = progress;
   const most = document.limits["max-pages"];
   if (isKnown) throw endless(asked, "it names a page it gave before as the next one");
   if (announced !== undefined && seen > 2 * announced + 1000)
     throw endless(asked, `although ${announced} rows were announced`);
+  if (empty >= MOST_EMPTY) throw endless(asked, `${empty} pages in a row are empty`);
   if (pages >= most) throw endless(asked, `within ${most} pages`);
 }
 

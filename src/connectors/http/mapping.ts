@@ -38,12 +38,14 @@ export function mapRows(
         for (const fact of toFacts(session, mapping, rowScope, of)) facts.set(fact.externalId, fact);
       }
     } catch (error) {
-      if (!(error instanceof SourceError)) throw error;
-      const [mapping] = [stream.evidence ?? []].flat();
-      const externalId =
-        (mapping && mapping.each === undefined && idOf(session, mapping, rowScope, of)) ||
-        prefixed(session, of);
-      quarantined.push({ externalId: clean(externalId).slice(0, 512), reason: error.message });
+      if (!(error instanceof SourceError) || error.class !== "data") throw error;
+      const ids = key === "" ? [] : idsOf(session, stream, rowScope, of);
+      const reason = error.message;
+      quarantined.push(
+        ...(ids.length === 0
+          ? [{ externalId: clean(prefixed(session, of)).slice(0, 512), reason, unidentified: true as const }]
+          : ids.map((externalId) => ({ externalId: clean(externalId).slice(0, 512), reason }))),
+      );
     }
   }
   return { evidence: [...facts.values()], quarantined };
@@ -164,6 +166,23 @@ function plainText(value: unknown): string {
         .filter((text) => text !== "")
         .join(",")
     : toText(value);
+}
+
+/**
+ * Every fact a row that cannot be read may have been before: none of them is absent. None where they cannot be told: then the
+ * row may be any fact.
+ */
+function idsOf(session: Session, stream: Stream, scope: Scope, of: string): string[] {
+  const all = [stream.evidence ?? []].flat();
+  const meant = all.filter(({ when }) => holds(when, scope));
+  // What a row is meant to be may be just what cannot be read.
+  const ids = (meant.length > 0 ? meant : all).flatMap((mapping) => {
+    if (mapping.each === undefined) return [idOf(session, mapping, scope, of)];
+    const items = valueAt(scope, mapping.each);
+    const list: unknown[] = Array.isArray(items) ? items : [undefined];
+    return list.map((item) => idOf(session, mapping, { ...scope, $item: item }, of));
+  });
+  return ids.includes("") ? [] : [...new Set(ids)];
 }
 
 /** The account's key comes first where each connection is an account: ids are per account there. */

@@ -19,7 +19,9 @@ const LEAST_SPAN_MS = 1000;
 export async function* pull(session: Session): AsyncGenerator<Page, void, undefined> {
   const { input, document } = session;
   const streams = Object.entries(document.streams).filter(([, stream]) => stream.evidence !== undefined);
-  let cursor = startOf(session, streams[0]?.[0] ?? "");
+  const left = middleOf(session);
+  let cursor = left ?? startOf(session, streams[0]?.[0] ?? "");
+  let begins = input.full && left === undefined;
   const first = Math.max(
     0,
     streams.findIndex(([name]) => name === cursor.at?.stream),
@@ -34,18 +36,24 @@ export async function* pull(session: Session): AsyncGenerator<Page, void, undefi
         evidence: page.evidence,
         cursor: toJson(cursor),
         total: page.total,
+        ...(begins && { begins: true as const }),
         ...(page.quarantined.length > 0 && { quarantined: page.quarantined }),
       };
+      begins = false;
     }
   }
 }
 
-/** In the middle of an unfinished pull, or at the beginning of a new one. */
-function startOf({ input: { cursor, full, now } }: Session, first: string): Cursor {
-  const before = readCursor(cursor);
+/** In the middle of an unfinished pull; undefined: none was left. */
+function middleOf({ input: { cursor, full } }: Session): Cursor | undefined {
+  const left = readCursor(cursor);
   // The rest of a pull of changes is no complete listing; the rest of a complete listing holds all the changes.
-  if (before.at !== null && (before.at.full || !full)) return before;
-  return { newest: before.newest, at: beginning(first, { full, began: now.toISOString(), counted: 0 }) };
+  return left.at !== null && (left.at.full || !full) ? left : undefined;
+}
+
+function startOf({ input: { cursor, full, now } }: Session, first: string): Cursor {
+  const { newest } = readCursor(cursor);
+  return { newest, at: beginning(first, { full, began: now.toISOString(), counted: 0 }) };
 }
 
 function beginning(stream: string, kept: Pick<Middle, "full" | "began" | "counted">): Middle {
