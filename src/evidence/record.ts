@@ -86,7 +86,12 @@ export async function recordPage(
       { cause: "evidence", runId: lease.runId, at: options.now },
     );
     const outcome = {
-      seen: listed === undefined ? facts.length : fresh.length + listed,
+      seen:
+        page.unchanged === true
+          ? await countKnown(tx, lease)
+          : listed === undefined
+            ? facts.length
+            : fresh.length + listed,
       added: fresh.length - replaced.length,
       changed: replaced.length,
       unmatched: fresh.filter((row) => row.partnerId === null).length,
@@ -99,6 +104,13 @@ export async function recordPage(
       where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`);
     return outcome;
   });
+}
+
+/** An unchanged source has shown everything it had shown before. */
+async function countKnown(tx: Database, { connectionId }: Lease): Promise<number> {
+  const [row] = await tx.execute<{ known: number }>(sql`
+    select count(*)::int as known from evidence where connection_id = ${connectionId} and superseded_at is null`);
+  return row?.known ?? 0;
 }
 
 /**

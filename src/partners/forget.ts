@@ -144,7 +144,7 @@ async function eraseConnections(tx: Database, ids: number[]): Promise<void> {
   const mine = sql`any(${sql.param(ids)}::bigint[])`;
   await tx.execute(sql`
     update connections set key = 'forgotten-' || id, secret = null, attributes = '{}', active = false, cursor = null,
-      cursor_run = null, reason = null, lease_token = null, lease_until = null
+      cursor_run = null, validators = null, reason = null, lease_token = null, lease_until = null
     where id = ${mine}`);
   await tx.execute(sql`update run_connections set reason = null where connection_id = ${mine}`);
 }

@@ -204,7 +204,10 @@ export async function settleCollection(
         update connections set lease_token = null, lease_until = null, retry_at = ${retryAt ?? null},
           failures = ${health.failures}, rest_until = ${health.restUntil}, refused = refused and ${health.keepsRefused}::boolean or ${health.refused}::boolean,
           reason = ${failure?.reason ?? null},
-          validators = case when settled.state = 'complete' then coalesce(${validators === undefined ? null : JSON.stringify(validators)}::jsonb, validators) else validators end,
+          -- Where a loss was not believed the evidence is more than the document holds, and a later decision needs a listing.
+          validators = case when settled.state <> 'complete' then validators
+            when not exists (select from held_losses where connection_id = connections.id)
+              then coalesce(${validators === undefined ? null : JSON.stringify(validators)}::jsonb, validators) end,
           state = case settled.state when 'queued' then connections.state when 'deferred' then 'partial' else settled.state end,
           last_complete_at = case when settled.state = 'complete' then runs.started_at else last_complete_at end
         from settled, runs

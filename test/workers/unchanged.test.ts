@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { importConnections } from "../../src/connections.ts";
 import { SourceError } from "../../src/errors.ts";
+import { decideLoss } from "../../src/runs/losses.ts";
 import { readOpenConnections, startSync } from "../../src/runs/sync.ts";
 import { registerSources } from "../../src/sources.ts";
 import { collect } from "../../workers/collect.ts";
@@ -14,6 +15,8 @@ import { type OneSource, openOneSource } from "./source.ts";
 let open: OneSource;
 let rows: string[];
 let etag: string;
+/** As X-Total-Count; undefined: not. */
+let announced: string | undefined;
 /** What the pulls have asked with, oldest first. */
 let conditions: (string | undefined)[];
 const DAY_MS = 86_400_000;
@@ -24,6 +27,7 @@ beforeEach(async () => {
   open = await openOneSource();
   rows = ["a,1,2026-01-01", "b,2,2026-01-02"];
   etag = '"first"';
+  announced = undefined;
   conditions = [];
   day = 0;
   answer();
@@ -40,7 +44,7 @@ function answer(): void {
     if (condition === etag) send(response, { status: 304, headers: { etag }, body: "" });
     else
       send(response, {
-        headers: { etag, "content-type": "text/csv" },
+        headers: { etag, ...(announced !== undefined && { "x-total-count": announced }) },
         body: `id,crm,on\n${rows.join("\n")}\n`,
       });
   });
@@ -87,7 +91,7 @@ describe("a table that has not changed", () => {
     expect(await pull()).toMatchObject({ ended: "complete", added: 2 });
     const before = await open.context.db.execute(sql`select id, xmin::text from evidence order by id`);
     day = 1;
-    expect(await pull()).toMatchObject({ ended: "complete", unchanged: true, seen: 0, absent: 0 });
+    expect(await pull()).toMatchObject({ ended: "complete", unchanged: true, seen: 2, absent: 0 });
     day = 2;
     expect(await pull({ full: true })).toMatchObject({ ended: "complete", unchanged: true, absent: 0 });
     expect(conditions).toEqual([undefined, '"first"', '"first"']);
@@ -132,9 +136,10 @@ describe("a table that has not changed", () => {
 });
 
 describe("what was known of a table is forgotten", () => {
-  /** A table whose first page is recorded before its last row turns out to be broken. */
+  /** A table whose first page is recorded before it turns out to be shorter than announced. */
   function breakAfterAPage(): void {
-    rows = [...Array.from({ length: 500 }, (_, n) => `new${n},1,2026-01-01`), "last,1,not a date"];
+    rows = Array.from({ length: 500 }, (_, n) => `new${n},1,2026-01-01`);
+    announced = "501";
     etag = '"broken"';
   }
 
@@ -142,8 +147,9 @@ describe("what was known of a table is forgotten", () => {
     await pull();
     const first = { rows, etag };
     breakAfterAPage();
-    expect(await pull()).toBe("data");
+    expect(await pull()).toBe("transient");
     ({ rows, etag } = first);
+    announced = undefined;
     expect(await pull()).not.toHaveProperty("unchanged");
     expect(conditions).toEqual([undefined, '"first"', undefined]);
     // Held: the half-read rows are gone at once. Nothing was taken, so nothing is known.
@@ -154,13 +160,33 @@ describe("what was known of a table is forgotten", () => {
 
   test("by a run that goes on after a failure: an earlier attempt has seen another table", async () => {
     breakAfterAPage();
-    expect(await pull({ decision: { action: "retry", delayMs: 0 } })).toBe("data");
-    rows = rows.slice(250, 500);
+    expect(await pull({ decision: { action: "retry", delayMs: 0 } })).toBe("transient");
+    rows = rows.slice(10);
+    announced = undefined;
     etag = '"mended"';
     expect(await pull()).toMatchObject({ ended: "complete" });
     await pull();
     expect(conditions).toEqual([undefined, undefined, undefined]);
-    expect(await evidenceIds()).toHaveLength(500);
+    expect(await evidenceIds()).toHaveLength(490);
+  });
+
+  test("as long as a loss is not believed, so that it can be approved later", async () => {
+    const { db } = open.context;
+    rows = Array.from({ length: 10 }, (_, n) => `row${n},1,2026-01-01`);
+    await pull();
+    rows = rows.slice(0, 5);
+    etag = '"half"';
+    const held = await pull();
+    expect(held).toMatchObject({ ended: "held" });
+    const [run] = await db.execute<{ id: number }>(sql`select max(id) as id from runs`);
+    const decide = (decision: "approved" | "rejected") =>
+      decideLoss(db, { runId: run!.id, decision, by: "ann", now: new Date(start) });
+    await decide("rejected");
+    expect(await pull()).toMatchObject({ ended: "complete", absent: 0 });
+    await decide("approved");
+    expect(await pull()).toMatchObject({ ended: "complete", absent: 5 });
+    expect(conditions).toEqual([undefined, '"first"', undefined, undefined]);
+    expect(await pull()).toMatchObject({ unchanged: true, seen: 5 });
   });
 
   test("by other settings, and by another credential", async () => {
