@@ -13,7 +13,7 @@ import { adjustmentOf } from "./evaluation.ts";
 import { type Outcomes, pointsChanged, readOutcomes, totalOf } from "./outcomes.ts";
 
 /** Evidence that ceases (or begins) to count at the instant of a change. */
-export interface EvidenceMoved {
+interface EvidenceMoved {
   source: string;
   externalId: string;
   kind: string;

@@ -2,9 +2,9 @@
 import { sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
 import type { CompiledProgramme, SupposedEvidence } from "../programme/compile.ts";
-import { adjustmentOf, evaluation } from "./evaluation.ts";
+import { evaluation } from "./evaluation.ts";
 
-export interface Outcome {
+interface Outcome {
   /** Decimal, as Postgres writes it. */
   units: string;
   /** After gates and caps; an adjustment's may be negative. */
@@ -36,9 +36,4 @@ export function pointsChanged(before: Outcomes, after: Outcomes): { key: string;
   return [...new Set([...before.keys(), ...after.keys()])]
     .map((key) => ({ key, points: (after.get(key)?.points ?? 0) - (before.get(key)?.points ?? 0) }))
     .filter(({ points }) => points !== 0);
-}
-
-/** Whether a key is one of an adjustment. */
-export function isAdjustment(key: string): boolean {
-  return adjustmentOf(key) !== undefined;
 }

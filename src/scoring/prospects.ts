@@ -5,7 +5,7 @@ import type { ProgrammeVersions } from "../programme/versions.ts";
 import { isShown, partnersAhead } from "../standings/order.ts";
 import { type QuickWin, type QuickWins, readQuickWins } from "./quick-wins.ts";
 
-export interface RankedWin extends QuickWin {
+interface RankedWin extends QuickWin {
   /** With the win's total, if everybody else stays where they are now; null: the partner is not in the standings. */
   rank: number | null;
 }

@@ -5,13 +5,13 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { type Forecast, readForecast } from "../../src/scoring/forecast.ts";
+import { numRuns, timeFor } from "../cases.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { replaceEvidence, seedPartners } from "../programme/evidence.ts";
 import { histories, PARTNERS, programmes } from "../programme/histories.ts";
 import { evaluate, local } from "../programme/reference.ts";
 import { openVersionsOf } from "./versions-of.ts";
 
-const numRuns = Number(process.env["DEEP"] ?? 100);
 const DAY_MS = 86_400_000;
 
 let database: TestDatabase;
@@ -103,6 +103,6 @@ describe("the forecast", () => {
       // The cases were such that several reasons came up.
       if (numRuns >= 100) expect(seen.size).toBeGreaterThan(2);
     },
-    60_000 + numRuns * 3000,
+    timeFor(3000),
   );
 });

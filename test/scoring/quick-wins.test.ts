@@ -11,14 +11,13 @@ import type { Achievement, Award, Programme, Window } from "../../src/programme/
 import type { ProgrammeVersions } from "../../src/programme/versions.ts";
 import { type QuickWin, readQuickWins, toSupposed } from "../../src/scoring/quick-wins.ts";
 import { scorePending } from "../../src/scoring/score.ts";
+import { numRuns, timeFor } from "../cases.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { openLease, record } from "../evidence/collecting.ts";
 import { replaceEvidence, seedPartners } from "../programme/evidence.ts";
 import { histories, PARTNERS } from "../programme/histories.ts";
 import type { EvidenceRow } from "../programme/reference.ts";
 import { openVersionsOf } from "./versions-of.ts";
-
-const numRuns = Number(process.env["DEEP"] ?? 100);
 
 let database: TestDatabase;
 let db: Database;
@@ -137,7 +136,7 @@ describe("a quick win", () => {
       const measures = new Set([...seen].map((one) => one.split(" ")[0]));
       if (numRuns >= 100) expect(measures.size).toBeGreaterThanOrEqual(6);
     },
-    60_000 + numRuns * 3000,
+    timeFor(3000),
   );
 
   test(
@@ -181,7 +180,7 @@ describe("a quick win", () => {
       if (numRuns >= 100)
         expect([...seen]).toEqual(expect.arrayContaining(["growth last", "growth previous"]));
     },
-    60_000 + numRuns * 3000,
+    timeFor(3000),
   );
 });
 
