@@ -2,7 +2,7 @@
 // connector and the fetcher know only this.
 
 /** Says that the request is over. `waitMs`: the host asked us to wait so long; everybody who asks it under this credential does. */
-export type Leave = (waitMs?: number) => Promise<void>;
+type Leave = (waitMs?: number) => Promise<void>;
 
 export interface Gate {
   /**

@@ -3,7 +3,7 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
 
 /** Why a partner is evaluated again; written into the ledger lines that follow. */
-export type Cause =
+type Cause =
   | "evidence"
   | "identity"
   | "clock"

@@ -7,7 +7,7 @@ import { nl } from "./nl.ts";
 
 export type MessageKey = keyof typeof en;
 /** What a sentence is about, by the names in its braces. */
-export type MessageValues = Record<string, string | number | Date>;
+type MessageValues = Record<string, string | number | Date>;
 
 export const catalogues = { en, nl, de } satisfies Record<string, Record<MessageKey, string>>;
 export type Locale = keyof typeof catalogues;

@@ -6,7 +6,8 @@ import type { Work } from "../../workers/handler.ts";
 import { openDeployment } from "../e2e/deployment.ts";
 
 test("a tick by a clock that is far ahead fails and lets no time pass; one that is a little off is taken", async () => {
-  const { context, close } = await openDeployment("postgres", { sources: ["fairs"] });
+  const deployment = await openDeployment("postgres", { sources: ["fairs"] });
+  const { context } = deployment;
   try {
     const signal = new AbortController().signal;
     const tickAt = (now: Date) =>
@@ -28,6 +29,6 @@ test("a tick by a clock that is far ahead fails and lets no time pass; one that 
     await tickAt(now);
     expect(await ticked()).toEqual([{ ticked_at: now }]);
   } finally {
-    await close();
+    await deployment.close();
   }
 });
