@@ -36,7 +36,7 @@ const pathOrTemplate = z
 const inner = z.lazy(() => expressionSchema);
 const several = z.array(inner).min(1, expressionText);
 
-export const expressionSchema: z.ZodType<Expression> = z
+const expressionSchema: z.ZodType<Expression> = z
   .union(
     [
       pathOrTemplate,

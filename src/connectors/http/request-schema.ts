@@ -4,7 +4,6 @@ import { conditionsSchema } from "./conditions.ts";
 import { count, pathSchema, templateSchema, textOf } from "./words.ts";
 
 const scalar = z.union([templateSchema, z.number(), z.boolean()], "expected a value");
-export type Scalar = z.output<typeof scalar>;
 
 const method = z.enum(["GET", "POST"], "expected GET or POST");
 const path = templateSchema

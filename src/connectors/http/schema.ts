@@ -60,7 +60,7 @@ const waitSchema = z.union(
 
 const statusText = "expected a status such as 429";
 const status = count(statusText, 100, 599);
-export const answerSchema = z.strictObject(
+const answerSchema = z.strictObject(
   {
     status: z.union([status, z.array(status).min(1, statusText)], statusText).optional(),
     "content-type": textOf("expected the beginning of a content type").optional(),

@@ -11,7 +11,7 @@ const pathText = "expected a dotted path such as data.items";
 export const pathSchema = textOf(pathText).regex(PATH, pathText);
 
 /** A text whose placeholders are paths. */
-export const templateOf = (expected: string) =>
+const templateOf = (expected: string) =>
   textOf(expected).refine(
     (text) => placeholdersOf(text).every((path) => PATH.test(path)),
     `${expected}; a placeholder is a path in braces, such as {id} or {$settings.url}`,
@@ -29,7 +29,7 @@ export const count = (expected: string, least: number, most: number) =>
   z.int(expected).min(least, expected).max(most, expected);
 
 /** How a source writes an instant. */
-export const dateFormats = [
+const dateFormats = [
   "iso",
   "iso-seconds",
   "date",
