@@ -13,7 +13,7 @@ import { publishProgramme } from "../src/programme/versions.ts";
 import { secretBox } from "../src/secrets.ts";
 import { parseSources, registerSources } from "../src/sources.ts";
 import type { Order, Report } from "./collect-worker.ts";
-import { type BenchLine, median, round, tell, timed, toLine } from "./lines.ts";
+import { type BenchLine, median, round, tell, timed, toLine, workerArguments } from "./lines.ts";
 import type { BenchServer } from "./postgres.ts";
 
 /** Half of the bare insert: recording compares, marks and scores beside it. */
@@ -104,7 +104,7 @@ interface Worker {
 
 async function openWorker(url: string, sources: string): Promise<Worker> {
   const child = fork(fileURLToPath(new URL("collect-worker.ts", import.meta.url)), [url, sources], {
-    execArgv: ["--import", "tsx", "--max-semi-space-size=4", "--max-old-space-size=256"],
+    execArgv: workerArguments,
   });
   await reportOf(child);
   const order = (what: Order) => child.send(what);

@@ -9,6 +9,9 @@ export interface BenchLine {
   [figure: string]: unknown;
 }
 
+/** How a worker's process is begun: as the container image begins it, and from the sources. */
+export const workerArguments = ["--import", "tsx", "--max-semi-space-size=4", "--max-old-space-size=512"];
+
 /** Prints the line. Ratios and seconds are rounded to what they are good for. */
 export function toLine(
   bench: string,

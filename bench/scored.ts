@@ -10,7 +10,7 @@ import { openProgrammeVersions, publishProgramme } from "../src/programme/versio
 import { readOpenRanges, startRescore } from "../src/runs/rescore.ts";
 import { scorePending } from "../src/scoring/score.ts";
 import { writeHistory } from "./history.ts";
-import { tell, timed } from "./lines.ts";
+import { tell, timed, workerArguments } from "./lines.ts";
 import type { BenchServer } from "./postgres.ts";
 import type { Order, Report } from "./rescore-worker.ts";
 
@@ -142,7 +142,7 @@ async function openWorkers(
 ): Promise<Worker[]> {
   const file = fileURLToPath(new URL("rescore-worker.ts", import.meta.url));
   const opening = Array.from({ length: count }, async (): Promise<Worker> => {
-    const child = fork(file, [url, at.toISOString(), redisUrl ?? ""], { execArgv: ["--import", "tsx"] });
+    const child = fork(file, [url, at.toISOString(), redisUrl ?? ""], { execArgv: workerArguments });
     const heard = async () => ((await once(child, "message")) as [Report])[0];
     const ask = (order: Order) => {
       const answer = heard();
