@@ -54,12 +54,12 @@ export function describeCommands(parts: CommandParts, output: Output): Command {
   for (const add of [
     addServing,
     addRuns,
-    addEvidence,
     addScores,
     addWins,
     addProgramme,
     addPartners,
     addForget,
+    addEvidence,
     addChecks,
   ])
     add(program, calls);
