@@ -79,6 +79,7 @@ describe("recording a page", () => {
       added: 0,
       changed: 0,
       unmatched: 0,
+      quarantined: 0,
     });
     expect(await readEvidence(db)).toEqual(before);
     expect(await readPendingPartners(db)).toEqual([]);
