@@ -326,6 +326,7 @@ describe("changes", () => {
 describe("what an answer means", () => {
   const text = `${BEARER}errors:
   - { when: { status: 403, body: { 0.errorCode: REQUEST_LIMIT_EXCEEDED } }, class: quota, wait: 2 hours }
+  - { when: { status: 403, json: false }, class: quota, wait: 1 minute }
   - { when: { status: 429 }, class: quota, wait: { header: X-Reset, unit: unix } }
   - { when: { body: { error: invalid_token } }, class: auth }
   - { when: { status: 400, body: { error: BAD_TOKEN } }, class: transient, begin-again: true }
@@ -345,6 +346,7 @@ streams:
       { class: "quota", status: 403, retryAfterMs: 7_200_000 },
     ],
     ["any other 403", { status: 403, ...json([{ errorCode: "X" }]) }, { class: "auth" }],
+    ["a 403 without JSON", { status: 403, body: "" }, { class: "quota", retryAfterMs: 60_000 }],
     [
       "a wait up to an instant",
       { status: 429, ...json({}, { "x-reset": "1793106000", date: "Tue, 27 Oct 2026 12:00:00 GMT" }) },

@@ -125,13 +125,17 @@ async function send(
 }
 
 /** Whether an answer is the one meant. Without a status: any. */
-function fits({ status, body, "content-type": type }: AnswerConditions, answer: FetchResponse): boolean {
+function fits(
+  { status, body, json, "content-type": type }: AnswerConditions,
+  answer: FetchResponse,
+): boolean {
   if (status !== undefined && ![status].flat().includes(answer.status)) return false;
   if (
     type !== undefined &&
     !(answer.headers["content-type"] ?? "").toLowerCase().startsWith(type.toLowerCase())
   )
     return false;
+  if (json !== undefined && (parsed(answer.text) !== undefined) !== json) return false;
   return body === undefined || holds(body, { "": parsed(answer.text) });
 }
 
