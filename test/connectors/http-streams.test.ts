@@ -515,6 +515,45 @@ describe("a complete listing", () => {
   });
 });
 
+describe("a field that a setting names", () => {
+  const text = (more: string) => `${BEARER}streams:
+  things:
+    request: { path: /things }
+    evidence:
+      kind: thing
+      occurred-at: at
+      identity: { namespace: who, key: { at: "{$connection.field}"${more} } }
+`;
+  const keysBy = async (field: string, more: string) => {
+    const connection = { key: "main", secret: SECRET, attributes: { field } };
+    const { pages } = await pull(text(more), { connection });
+    const [page] = pages;
+    return [
+      page!.evidence.map(({ identity }) => identity?.key),
+      page!.quarantined?.map(({ reason }) => reason),
+    ];
+  };
+
+  beforeEach(() => {
+    answer = () => json([row(1, { team: { name: "a", "x.y": "b" } }), row(2, { team: null })]);
+  });
+
+  test("is a path of the row, or of a value in it, and of nothing else", async () => {
+    expect(await keysBy("team.name", "")).toEqual([["a"], undefined]);
+    expect(await keysBy("x.y", ", of: team")).toEqual([["b"], undefined]);
+    expect(await keysBy("id", ", of: team")).toEqual([[], undefined]);
+    expect(await keysBy("$connection.key", "")).toEqual([[], undefined]);
+  });
+
+  test("and that no row has is told where it matters, not taken for an empty one", async () => {
+    expect(await keysBy("team.name", ", strict: true")).toEqual([["a"], undefined]);
+    expect(await keysBy("Team.name", ", strict: true")).toEqual([
+      [],
+      [1, 2].map((id) => `things/${id}: there is no Team.name, not even an empty one`),
+    ]);
+  });
+});
+
 describe("a path", () => {
   test("cannot climb out of the document's url by what is put into it", async () => {
     answer = ({ path }) => (path === "/teams" ? json([{ id: "../../admin" }]) : json([row(1)]));

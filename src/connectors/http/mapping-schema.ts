@@ -23,11 +23,12 @@ export type Expression =
       format?: z.output<typeof dateFormatSchema> | undefined;
       "time-zone"?: string | undefined;
     }
+  | { at: string; of?: Expression | undefined; strict?: boolean | undefined }
   | { without: string; of: Expression }
   | { translate: Expression; to: Record<string, string>; else?: string | undefined };
 
 const functions =
-  "text, lower, trim, words, domain, number, pseudonym, first, count, sum, coalesce, times, date, without, translate";
+  "text, lower, trim, words, domain, number, pseudonym, first, count, sum, coalesce, times, date, at, without, translate";
 const expressionText = `expected a path such as settings.title, a template such as "post/{id}", or a function of: ${functions}`;
 
 const pathOrTemplate = z
@@ -56,6 +57,15 @@ const expressionSchema: z.ZodType<Expression> = z
         date: inner,
         format: dateFormatSchema.optional(),
         "time-zone": templateSchema.optional(),
+      }),
+      z.strictObject({
+        at: templateSchema.meta({
+          description: "A text that is a path, such as a setting that names a field.",
+        }),
+        of: inner.optional(),
+        strict: z.boolean("expected true or false").optional().meta({
+          description: "Its first step must be there, if only as null: a misspelt field is no empty one.",
+        }),
       }),
       z.strictObject({
         without: templateSchema.meta({ description: "The beginning that is taken away." }),

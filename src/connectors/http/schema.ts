@@ -65,12 +65,9 @@ const answerSchema = z.strictObject(
     status: z.union([status, z.array(status).min(1, statusText)], statusText).optional(),
     "content-type": textOf("expected the beginning of a content type").optional(),
     body: conditionsSchema.optional(),
-    json: z
-      .boolean("expected true or false")
-      .optional()
-      .meta({
-        description: "Whether it is JSON at all: what stands in front of a system seldom answers in it.",
-      }),
+    json: z.boolean("expected true or false").optional().meta({
+      description: "Whether it is JSON at all: what stands in front of a system seldom answers in it.",
+    }),
   },
   "expected an answer: { status: <number>, body: { <path>: <value> } }",
 );

@@ -1,5 +1,6 @@
 // The closed list of functions a mapping may use. All are pure: a row in, a value out.
 import { SourceError } from "../../errors.ts";
+import { quote } from "../answers.ts";
 import { readQuantity } from "../facts.ts";
 import { readDate } from "./dates.ts";
 import type { Expression } from "./mapping-schema.ts";
@@ -42,6 +43,7 @@ export function evaluate(expression: Expression, given: Evaluation): unknown {
     return number === undefined ? undefined : number * expression.by;
   }
   if ("date" in expression) return readDate(value(expression.date), expression.format, given.of);
+  if ("at" in expression) return toValueAt(expression, given);
   if ("without" in expression) {
     const [beginning, whole] = [fill(expression.without, given.scope) ?? "", text(expression.of)];
     // What does not begin so, or is nothing else, is not meant.
@@ -52,6 +54,21 @@ export function evaluate(expression: Expression, given: Evaluation): unknown {
   const { to, else: otherwise } = expression;
   const key = text(expression.translate);
   return Object.hasOwn(to, key) ? to[key] : otherwise;
+}
+
+/** Where the place is the user's to say, it is a path of what it is looked for in, and of nothing else. */
+function toValueAt({ at, of, strict }: Extract<Expression, { at: string }>, given: Evaluation): unknown {
+  const holder = of === undefined ? given.scope[""] : evaluate(of, given);
+  const path = fill(at, given.scope) ?? "";
+  if (path === "" || path.startsWith("$")) return undefined;
+  const [first = ""] = path.split(".");
+  if (
+    strict === true &&
+    valueAt({ "": holder }, first) === undefined &&
+    valueAt({ "": holder }, path) === undefined
+  )
+    throw new SourceError("data", `${given.of}: there is no ${quote(path)}, not even an empty one`);
+  return valueAt({ "": holder }, path);
 }
 
 function listOf(value: unknown): unknown[] {
