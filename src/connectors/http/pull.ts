@@ -160,7 +160,8 @@ function spansOf({ incremental, cap }: Stream, newest: string | undefined, at: M
     at.full || newest === undefined
       ? null
       : new Date(Math.min(Date.parse(newest), Date.parse(at.began)) - incremental["look-back"]).toISOString();
-  if (cap === undefined || !hasEnd(incremental)) return [{ since, until: null }];
+  const most = since === null ? cap : (incremental.cap ?? cap);
+  if (most === undefined || !hasEnd(incremental)) return [{ since, until: null }];
   // Rows that change while they are listed move to the end of it.
   const until = new Date(Date.parse(at.began) + DAY_MS).toISOString();
   return [{ since: since ?? new Date(incremental.start).toISOString(), until }];
@@ -205,6 +206,7 @@ function toListing(session: Session, stream: Stream, span: Span, parentScope: Sc
     at === null ? undefined : writeInstant(new Date(at), incremental.format, timeZone);
   return {
     ...base,
+    cap: incremental.cap ?? cap,
     request: toIncremental(stream.request, incremental),
     paging: incremental.paging ?? stream.paging,
     records: incremental.records ?? stream.records,

@@ -105,6 +105,9 @@ const incrementalSchema = z.strictObject(
     start: textOf("expected a date such as 2015-01-01")
       .default("2000-01-01")
       .meta({ description: "The first window of a complete listing with a cap begins here." }),
+    cap: count("expected a number of rows", 1, 10_000_000).optional().meta({
+      description: "As the stream's, where only the listing of changes has one.",
+    }),
     request: requestChangesSchema.optional().meta({ description: "What differs from the stream's request." }),
     paging: pagingSchema.optional(),
     records: pathSchema.optional(),
