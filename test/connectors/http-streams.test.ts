@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Json, Page, PullInput } from "../../src/connectors/connector.ts";
 import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { parseConnector } from "../../src/connectors/http/document.ts";
-import { type Bench, factsOf, inputOf, limits } from "./conformance.ts";
+import { type Bench, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { type Answer, type Asked, json, openServer, type TestServer } from "./server.ts";
 import { asConnector } from "./system.ts";
 
@@ -551,6 +551,47 @@ describe("a field that a setting names", () => {
       [],
       [1, 2].map((id) => `things/${id}: there is no Team.name, not even an empty one`),
     ]);
+  });
+});
+
+describe("the address", () => {
+  const document = `
+id: made-up
+version: "1"
+url: ["{$connection.at}", "http://127.0.0.1:{$secret.place}"]
+settings: { url: { type: url } }
+secret: { fields: [key, place], separator: "@" }
+auth: { type: bearer, token: "{$secret.key}" }
+check: { request: { path: /me }, says: "{name}" }
+streams:
+  things:
+    request: { path: /things }${EVIDENCE}
+`;
+  const pullAt = async (secret: string, attributes: Record<string, string> = {}) => {
+    const connector = asConnector(parseConnector(document, "made-up.yaml"));
+    const bench = {
+      settings: { url: server.url },
+      connection: { key: "main", secret, attributes },
+      now: new Date("2026-10-28T12:00:00Z"),
+    };
+    const fetch = fetcher.fetchFor(new AbortController().signal);
+    const input = inputOf(connector, bench as unknown as Bench, fetch);
+    return factsOf(await pagesOf(connector.pull(input))).map(({ externalId }) => externalId);
+  };
+
+  test("is the first that can be filled, with a part of the secret where it is one", async () => {
+    answer = () => json([row(1)]);
+    const [, port = ""] = server.host.split(":");
+    expect(await pullAt(`${SECRET}@${port}`)).toEqual(["things/1"]);
+    expect(server.asked[0]?.headers["authorization"]).toBe(`Bearer ${SECRET}`);
+    expect(await pullAt(`${SECRET}@1`, { at: server.url })).toEqual(["things/1"]);
+  });
+
+  test("is never one the secret leads elsewhere, nor all of the secret", async () => {
+    await expect(pullAt(`${SECRET}@80/../@evil.example`)).rejects.toMatchObject({ class: "config" });
+    expect(() => parseConnector(document.replace("$secret.place", "$secret"), "a.yaml")).toThrow(
+      /a\.yaml:4: url.*expected a field of the secret \(key, place\)/,
+    );
   });
 });
 

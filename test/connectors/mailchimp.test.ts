@@ -1,7 +1,8 @@
 // Mailchimp in the shape its documentation shows (https://mailchimp.com/developer/marketing/api/campaigns/list-campaigns/).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import type { Json, PullInput } from "../../src/connectors/connector.ts";
+import { type Fetch, type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { HTML, json, send } from "./server.ts";
 import { openSystem, partOf } from "./system.ts";
@@ -69,7 +70,7 @@ describe("mailchimp, a campaign", () => {
     await bench.server.close();
   });
 
-  const input = (changes = {}) =>
+  const input = (changes: Partial<PullInput<unknown>> = {}) =>
     inputOf(mailchimp, bench, fetcher.fetchFor(new AbortController().signal), changes);
 
   test("is a newsletter of its account, with the number of e-mails and nothing of who got them", async () => {
@@ -85,6 +86,23 @@ describe("mailchimp, a campaign", () => {
     expect(bench.server.asked[0]?.query.get("fields")).not.toMatch(/recipients|reply_to|list/);
   });
 
+  test("is asked for at the data centre its key names, and a key that names none is refused without it", async () => {
+    const hosts: string[] = [];
+    const fetch: Fetch = ({ url }) => {
+      hosts.push(new URL(url).host);
+      return Promise.reject(new Error("no test asks Mailchimp itself"));
+    };
+    const settings = mailchimp.settings.parse({});
+    await expect(pagesOf(mailchimp.pull(input({ settings, fetch })))).rejects.toThrow("no test asks");
+    expect(hosts).toEqual(["us19.api.mailchimp.com"]);
+    const connection = { key: "acme", secret: "0123456789abcdef", attributes: {} };
+    await expect(pagesOf(mailchimp.pull(input({ settings, fetch, connection })))).rejects.toMatchObject({
+      class: "auth",
+      message:
+        "the secret of connection acme has no data-center: mailchimp expects a text that holds, in this order, key, data-center",
+    });
+  });
+
   test("that is a part of another one, an automation, or not sent yet is none", async () => {
     const [draft, part, issue, feed, automation] = bench.holding.rows;
     draft!.status = "schedule";
@@ -98,10 +116,9 @@ describe("mailchimp, a campaign", () => {
 
   test("is asked for again while it may count up, in the format Mailchimp wants", async () => {
     const [page] = await pagesOf(mailchimp.pull(input()));
+    const cursor = JSON.parse(JSON.stringify(page!.cursor)) as Json;
     bench.holding.rows.at(-1)!.emails_sent = 4711;
-    const changed = factsOf(
-      await pagesOf(mailchimp.pull(input({ full: false, cursor: JSON.parse(JSON.stringify(page!.cursor)) }))),
-    );
+    const changed = factsOf(await pagesOf(mailchimp.pull(input({ full: false, cursor }))));
     expect(bench.server.asked.at(-1)?.query.get("since_send_time")).toBe("2025-12-30T05:00:00Z");
     expect(changed.at(-1)?.quantity).toBe(4711);
   });

@@ -27,7 +27,9 @@ export function checkDocument(document: HttpDocument): DocumentProblem[] {
   if (secret.separator !== undefined && secret.fields === undefined) {
     refuse(["secret"], "expected fields, for there is a separator");
   }
-  names(document.url, ["url"], ["$settings", "$connection"], false);
+  // The address is in every message. A part of the secret that is none (where an account is) may be in it, never all of it.
+  const known = ["$settings", "$connection", ...(secret.fields === undefined ? [] : ["$secret"])];
+  names(document.url, ["url"], known, false);
   const { auth } = document;
   names(auth, ["auth"], ["$settings", "$connection", "$secret", "$token", "$assertion"], false);
   names(document.headers, ["headers"], ["$settings", "$connection"], false);

@@ -178,12 +178,18 @@ const limitsSchema = z.strictObject(
   limitsText,
 );
 
+const urlText = "expected an address with placeholders such as {$settings.url}, or a list of them";
+
 export const documentSchema = z.strictObject(
   {
     id: nameSchema.meta({ description: "The connector's name." }),
     version: templateSchema.meta({ description: "Another one makes every pull begin anew." }),
     title: textOf("expected some text").optional(),
-    url: templateSchema.meta({ description: "Where the API is: every path is below it." }),
+    url: z
+      .union([templateSchema, z.array(templateSchema).min(1, urlText)], urlText)
+      .meta({
+        description: "Where the API is: every path is below it. Of several the first that can be filled.",
+      }),
     settings: z
       .record(nameSchema, settingSchema)
       .default({})

@@ -3,7 +3,7 @@ import { SourceError } from "../../errors.ts";
 import type { PullInput } from "../connector.ts";
 import { parseUrl } from "../guard.ts";
 import type { HttpDocument } from "./schema.ts";
-import { fillWhole, isTemplate, type Scope } from "./templates.ts";
+import { fill, fillWhole, isTemplate, type Scope } from "./templates.ts";
 
 export type Settings = Record<string, unknown>;
 
@@ -25,18 +25,20 @@ export function openSession(document: HttpDocument, input: PullInput<Settings>):
   const began = performance.now();
   const { key, attributes } = input.connection;
   const scope = { $settings: input.settings, $connection: { ...attributes, key } };
+  const secrets = { $secret: partsOf(document, input) };
   return {
     document,
     input,
     scope,
-    secrets: { $secret: partsOf(document, input) },
-    base: baseOf(document.url, scope),
+    secrets,
+    base: baseOf([document.url].flat(), { ...scope, ...secrets }),
     at: () => new Date(input.now.getTime() + performance.now() - began),
   };
 }
 
 /** The address of the API. A url of the settings is put in as it is; anything else cannot bring a host or a path with it. */
-function baseOf(template: string, scope: Scope): URL {
+function baseOf(templates: string[], scope: Scope): URL {
+  const template = templates.find((each) => fill(each, scope) !== undefined) ?? templates.at(-1) ?? "";
   const [, opening = "", rest = ""] = /^(\{[^{}]*\})?(.*)$/s.exec(template) ?? [];
   const address =
     (opening === "" ? "" : fillWhole(opening, scope)) + fillWhole(rest, scope, encodeURIComponent);
