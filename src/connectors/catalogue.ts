@@ -8,6 +8,7 @@ import { feed } from "./feed.ts";
 import { parseConnector } from "./http/document.ts";
 import { ical } from "./ical.ts";
 import { linkBack } from "./link-back.ts";
+import { openBadges } from "./open-badges/open-badges.ts";
 import { sql } from "./sql.ts";
 import { table } from "./table.ts";
 import { wordpress } from "./wordpress.ts";
@@ -17,6 +18,7 @@ export const connectors: Record<string, Connector> = {
   feed,
   ical,
   "link-back": linkBack,
+  "open-badges": openBadges,
   sql,
   table,
   wordpress,
