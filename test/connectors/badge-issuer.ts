@@ -5,7 +5,14 @@ import { DataIntegrityProof } from "@digitalbazaar/data-integrity";
 import * as Ed25519Multikey from "@digitalbazaar/ed25519-multikey";
 import { cryptosuite } from "@digitalbazaar/eddsa-rdfc-2022-cryptosuite";
 import { issue } from "@digitalbazaar/vc";
-import { CompactSign, exportJWK, generateKeyPair, type JWTHeaderParameters, type KeyObject } from "jose";
+import {
+  CompactSign,
+  type CryptoKey,
+  exportJWK,
+  generateKeyPair,
+  type JWTHeaderParameters,
+  type KeyObject,
+} from "jose";
 import { toLoader } from "../../src/connectors/open-badges/contexts.ts";
 import { type Answer, type Asked, json } from "./server.ts";
 
@@ -34,7 +41,7 @@ export const DID_KEY = `did:key:${ed.publicKeyMultibase}`;
 export interface BadgeIssuer {
   /** What is at which path. */
   pages: Map<string, Answer>;
-  answer(asked: Asked): Answer;
+  answer: (asked: Asked) => Answer;
   /** The issuer's id. */
   id: string;
   at(path: string): string;
@@ -126,7 +133,7 @@ export async function openIssuer(urlOf: () => string): Promise<BadgeIssuer> {
         .setProtectedHeader({ alg: "ES256", kid: at("/jwk.json"), typ: "JWT", ...header })
         .sign(key);
     },
-    prove: (credential, { key = ed, method = `${issuer.id}#ed`, more = new Map() } = {}) => {
+    prove: (credential, { key = ed, method = `${issuer.id}#ed`, more = new Map<string, object>() } = {}) => {
       const signer = Object.assign(key.signer() as object, { id: method });
       return issue({
         credential: structuredClone(credential),

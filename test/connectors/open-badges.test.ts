@@ -527,6 +527,23 @@ describe("open-badges", () => {
       expect(server.asked.map(({ path }) => path)).not.toContain("/context.json");
     });
 
+    test("the first version of the data model is read too, with the context of its proof", async () => {
+      const { validFrom, validUntil, ...rest } = issuer.credential("/badges/1");
+      const badge = await issuer.prove({
+        ...rest,
+        "@context": [
+          "https://www.w3.org/2018/credentials/v1",
+          CONTEXTS[1],
+          "https://w3id.org/security/data-integrity/v2",
+        ],
+        issuanceDate: validFrom,
+        expirationDate: validUntil,
+      });
+      expect((await evidenceOf(badge))[0]?.endedAt).toEqual(new Date("2028-03-03T10:00:00Z"));
+      const later = { ...badge, expirationDate: "2099-01-01T00:00:00Z" };
+      expect((await refusalOf(later)).reason).toContain("its proof is not its issuer's");
+    });
+
     test("an issuer whose id is its key needs no address, and nothing but its own key will do", async () => {
       const issuers = [{ id: DID_KEY }];
       const fragment = DID_KEY.slice("did:key:".length);

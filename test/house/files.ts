@@ -24,7 +24,9 @@ export const namesSaySomething: Rule = (tree) =>
 /** Short kebab-case. */
 export const namesAreKebabCase: Rule = (tree) =>
   [...tree.keys()]
-    .filter((path) => path.endsWith(".ts") && !/^([a-z0-9-]+\/)*[a-z0-9-]+(\.(test|config))?\.ts$/.test(path))
+    .filter(
+      (path) => path.endsWith(".ts") && !/^([a-z0-9-]+\/)*[a-z0-9-]+(\.(test|config|d))?\.ts$/.test(path),
+    )
     .map((path) => `${path}: expected kebab-case`);
 
 const MOST_LINES = 300;

@@ -45,10 +45,13 @@ export function isAddress(text: string): boolean {
 }
 
 interface Reading {
-  evidence: string;
-  attribution: { namespace: string; by: "email-domain" | "list" };
-  /** By badge class. Empty: every badge counts. */
-  badges: Record<string, Record<string, string>>;
+  settings: {
+    evidence: string;
+    attribution: { namespace: string; by: "email-domain" | "list" };
+    /** By badge class. Empty: every badge counts. */
+    badges: Record<string, Record<string, string>>;
+  };
+  pseudonym(text: string): string;
 }
 
 /** Ids are URLs as a rule, of any length. */
@@ -60,12 +63,9 @@ export function toExternalId(id: string): string {
  * One fact; none for a badge class the settings leave out. `named`: the partner the list names. Throws a SourceError (data)
  * where the badge names no partner, or a date that is none.
  */
-export function toEvidence(
-  badge: Badge,
-  named: string | undefined,
-  { evidence, attribution: { namespace, by }, badges }: Reading,
-  pseudonym: (text: string) => string,
-): EvidenceFact[] {
+export function toEvidence(badge: Badge, named: string | undefined, input: Reading): EvidenceFact[] {
+  const { evidence, attribution, badges } = input.settings;
+  const { namespace, by } = attribution;
   const meant = Object.hasOwn(badges, badge.classId) ? badges[badge.classId] : undefined;
   // By a mapping a badge class counts or does not; an issuer gives badges for more than what is scored.
   if (meant === undefined && Object.keys(badges).length > 0) return [];
@@ -85,7 +85,7 @@ export function toEvidence(
       endedAt: readEnd(badge.expiresAt, "UTC", externalId),
       attributes: {
         name: badge.className.slice(0, MOST_NAME_CHARACTERS),
-        holder: pseudonym(badge.recipient.name),
+        holder: input.pseudonym(badge.recipient.name),
         ...meant,
       },
       title: badge.className,

@@ -122,10 +122,14 @@ const bundled = new Map<string, object>([
   ],
 ]);
 
-const CREDENTIALS = ["https://www.w3.org/ns/credentials/v2", "https://www.w3.org/2018/credentials/v1"];
+/** Besides the first version of the data model; the second has these terms itself. */
+const DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v2";
+
+const CREDENTIALS_2 = "https://www.w3.org/ns/credentials/v2";
+const CREDENTIALS = [CREDENTIALS_2, "https://www.w3.org/2018/credentials/v1"];
 
 export function isBundled(context: unknown): boolean {
-  return typeof context === "string" && (bundled.has(context) || CREDENTIALS.includes(context));
+  return typeof context === "string" && [...bundled.keys(), ...CREDENTIALS, DATA_INTEGRITY].includes(context);
 }
 
 export interface LoadedDocument {
@@ -136,10 +140,21 @@ export interface LoadedDocument {
 
 /** What JSON-LD is read with: the bundled contexts and `more`; everything else is an error. */
 export function toLoader(more: Map<string, object>): (url: string) => Promise<LoadedDocument> {
-  return (url) => {
+  return async (url) => {
     const document = more.get(url) ?? bundled.get(url);
-    if (document !== undefined) return Promise.resolve({ contextUrl: null, documentUrl: url, document });
+    if (document !== undefined) return { contextUrl: null, documentUrl: url, document };
+    if (url === DATA_INTEGRITY) {
+      return { contextUrl: null, documentUrl: url, document: await readDataIntegrity() };
+    }
     // Knows the contexts of W3C, and throws for every other address: it does not fetch.
     return defaultDocumentLoader(url);
   };
+}
+
+/** The same definitions as in the second version of the data model. */
+async function readDataIntegrity(): Promise<object> {
+  const { document } = await defaultDocumentLoader(CREDENTIALS_2);
+  const { DataIntegrityProof } = (document as { "@context": Definition })["@context"];
+  const proof = { "@id": "https://w3id.org/security#proof", "@type": "@id", "@container": "@graph" };
+  return { "@context": { ...KEYWORDS, proof, DataIntegrityProof } };
 }

@@ -18,9 +18,11 @@ declare module "@digitalbazaar/vc" {
 }
 
 declare module "@digitalbazaar/data-integrity" {
-  export class DataIntegrityProof {
-    constructor(options: { cryptosuite: unknown; signer?: unknown; date?: string });
-  }
+  export const DataIntegrityProof: new (options: {
+    cryptosuite: unknown;
+    signer?: unknown;
+    date?: string;
+  }) => object;
 }
 
 declare module "@digitalbazaar/eddsa-rdfc-2022-cryptosuite" {

@@ -77,13 +77,13 @@ export async function readKey(id: string, issuer: Issuer, { documents }: Trust):
   if (document.kty !== undefined) {
     const jwk = jwkSchema.safeParse(document);
     if (!jwk.success) throw refused("its key is of no kind that proves anything");
-    return jwk.data as JWK;
+    return jwk.data;
   }
   const key = document.keys?.find(({ kid }) => kid !== undefined && (kid === id || kid === fragment));
   if (key !== undefined) {
     const jwk = jwkSchema.safeParse(key);
     if (!jwk.success) throw refused("its key is of no kind that proves anything");
-    return jwk.data as JWK;
+    return jwk.data;
   }
   return toKey(findMethod(id, document), issuer, address);
 }
@@ -107,7 +107,7 @@ async function toKey(method: Method, issuer: Issuer, address: string): Promise<J
     throw refused("its key is somebody else's than its issuer's");
   }
   if (method.revoked !== undefined) throw refused("its issuer revoked the key");
-  if (method.publicKeyJwk !== undefined) return method.publicKeyJwk as JWK;
+  if (method.publicKeyJwk !== undefined) return method.publicKeyJwk;
   if (method.publicKeyMultibase !== undefined) return toJwk(method.publicKeyMultibase);
   throw new SourceError("data", `${whereOf(address)} gives a key in no known form`);
 }

@@ -128,7 +128,7 @@ async function* judge(input: Input): AsyncGenerator<Verdict, void, undefined> {
  * What was refused is kept aside under an id of its own, so that a complete listing calls absent what was evidence before. What
  * cannot be read is kept aside as the row it may be again.
  */
-function toVerdict({ id, partner, found }: Outcome, place: string, { settings, pseudonym }: Input): Rows {
+function toVerdict({ id, partner, found }: Outcome, place: string, input: Input): Rows {
   if (found instanceof BadgeRefusal) {
     if (found.kind === "revoked") return { evidence: [], quarantined: [], isRevoked: true };
     const externalId = id === undefined ? place : toExternalId(id);
@@ -142,7 +142,7 @@ function toVerdict({ id, partner, found }: Outcome, place: string, { settings, p
   const rows = sift([found], {
     id: (badge) => toExternalId(badge.id),
     place: () => place,
-    facts: (badge) => toEvidence(badge, partner, settings, pseudonym),
+    facts: (badge) => toEvidence(badge, partner, input),
   });
   return { ...rows, isRevoked: false };
 }
