@@ -288,7 +288,9 @@ describe("rescore", () => {
     ];
     expect(refused.map(({ code }) => code)).toEqual([2, 2, 2, 2]);
     expect(refused.map(({ stdout }) => stdout)).toEqual(["", "", "", ""]);
-    expect(refused[0]?.stderr).toContain("expected --partner <slug>, --achievement <key>, --source <key>, --all or");
+    expect(refused[0]?.stderr).toContain(
+      "expected --partner <slug>, --achievement <key>, --source <key>, --all or",
+    );
     expect(refused[2]?.stderr).toContain("there is no partner nobody");
     expect(refused[3]?.stderr).toContain("there is no achievement nothing; expected one of registered,");
   });

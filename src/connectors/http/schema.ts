@@ -185,11 +185,9 @@ export const documentSchema = z.strictObject(
     id: nameSchema.meta({ description: "The connector's name." }),
     version: templateSchema.meta({ description: "Another one makes every pull begin anew." }),
     title: textOf("expected some text").optional(),
-    url: z
-      .union([templateSchema, z.array(templateSchema).min(1, urlText)], urlText)
-      .meta({
-        description: "Where the API is: every path is below it. Of several the first that can be filled.",
-      }),
+    url: z.union([templateSchema, z.array(templateSchema).min(1, urlText)], urlText).meta({
+      description: "Where the API is: every path is below it. Of several the first that can be filled.",
+    }),
     settings: z
       .record(nameSchema, settingSchema)
       .default({})
