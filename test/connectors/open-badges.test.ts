@@ -2,6 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { EvidenceFact, Page, QuarantinedRow } from "../../src/connectors/connector.ts";
 import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { openBadges } from "../../src/connectors/open-badges/open-badges.ts";
+import { readQuarantined } from "../../src/evidence/quarantine.ts";
+import { openTestDatabase } from "../database.ts";
+import { addConnection, at, list, readCurrent } from "../evidence/collecting.ts";
 import {
   type BadgeIssuer,
   CONTEXTS,
@@ -627,6 +630,40 @@ describe("open-badges", () => {
       const elsewhere = await FORMS[form](issuer, status("https://x.example/revocations"));
       expect((await refusalOf(elsewhere)).reason).toContain("not below the address");
     });
+  });
+
+  test("from pull to pull: what is revoked or refused is evidence no more, what cannot be read stays", async () => {
+    const database = await openTestDatabase();
+    try {
+      const connection = await addConnection(database.db, { source: "academy" });
+      const current = async (badges: unknown[], day: number) => {
+        const pages = await pull(badges);
+        const quarantined = pages.flatMap((page) => page.quarantined ?? []);
+        await list(database.db, connection, factsOf(pages), at(day * 1440), quarantined);
+        const rows = await readCurrent(database.db);
+        return rows.map((row) => row.external_id.slice(row.external_id.lastIndexOf("/") + 1)).sort();
+      };
+      const token = (n: number, changes: Document = {}) =>
+        issuer.signToken(issuer.credential(`/badges/${n}`, changes));
+      for (const n of [3, 4]) issuer.publish(`/badges/${n}`, issuer.assertion(`/badges/${n}`));
+      const hosted = [issuer.at("/badges/3"), issuer.at("/badges/4")];
+      const sound = [await token(1), await token(2)];
+      expect(await current([...sound, ...hosted], 1)).toEqual(["1", "2", "3", "4"]);
+      const forged = await issuer.signToken(issuer.credential("/badges/2"), { key: strangers.ec });
+      issuer.pages.set("/badges/3", { status: 410, body: "" });
+      issuer.publish("/badges/4", { error: "try later" });
+      expect(await current([sound[0], forged, ...hosted], 2)).toEqual(["1", "4"]);
+      const kept = await readQuarantined(database.db);
+      expect(kept.map(({ externalId, known }) => [externalId, known])).toEqual([
+        [`badge/${issuer.at("/badges/4")}`, true],
+        [`refused/badge/${issuer.at("/badges/2")}`, false],
+      ]);
+      issuer.publish("/badges/4", issuer.assertion("/badges/4"));
+      expect(await current([...sound, ...hosted], 3)).toEqual(["1", "2", "4"]);
+      expect(await readQuarantined(database.db)).toEqual([]);
+    } finally {
+      await database.close();
+    }
   });
 
   test("the same badge twice counts once, and a hundred of one issuer ask once for its key", async () => {

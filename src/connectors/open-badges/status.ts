@@ -41,7 +41,7 @@ const revocationsSchema = z
   );
 
 /** One that was verified and unpacked. */
-export interface StatusList {
+interface StatusList {
   issuer: string;
   purposes: string[];
   bits: Buffer;
