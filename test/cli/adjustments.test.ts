@@ -8,7 +8,7 @@ import type { Standing } from "../../src/standings/standings.ts";
 import { createApi } from "../../src/web/api.ts";
 import { type Deployment, openDeployment } from "../e2e/deployment.ts";
 import { answerOf, callUnder } from "./calling.ts";
-import { departures, type Seen } from "./reference.ts";
+import { departures, documentedFields, type Seen } from "./reference.ts";
 
 let open: Deployment;
 let env: Record<string, string>;
@@ -124,6 +124,10 @@ describe("adjustments", () => {
     const { code, stderr } = await callUnder(env, "adjustments", "revoke", String(latest?.id));
     expect(code).toBe(2);
     expect(stderr).toContain("was revoked already, by Jane Doe");
+    expect((await readAll()).flatMap((one) => departures("An adjustment", one, seen))).toEqual([]);
+    // All that is documented of it but what only a merge writes.
+    const documented = documentedFields().filter((field) => field.startsWith("An adjustment."));
+    expect(documented.filter((field) => !seen.has(field))).toEqual(["An adjustment.continues"]);
   });
 });
 
