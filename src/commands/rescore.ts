@@ -31,7 +31,7 @@ export async function beginRescore(context: Context, options: RescoreOptions): P
     );
   }
   const runId = resume ?? (await startNew(context, { partner, achievement, source }));
-  if (resume !== undefined) await resumeRescore(context.db, resume);
+  if (resume !== undefined) await resumeRescore(context.db, resume, context.now());
   // What a worker that was killed had begun is still active in the queue for a while: an epoch of its own.
   const epoch = resume === undefined ? undefined : context.now().getTime();
   for (const range of await readOpenRanges(context.db, runId)) {

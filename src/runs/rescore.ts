@@ -37,6 +37,7 @@ export async function startRescore(
     throw new UsageError(`there is no achievement ${achievement}; expected one of ${keys.join(", ")}`);
   }
   if (source !== undefined) await refuseUnknownSource(db, source);
+  if (partner !== undefined) await refuseUnknownPartner(db, partner);
   return transaction(db, async (tx) => {
     // JSON leaves out what is undefined.
     const scope = JSON.stringify({ partner, achievement, source });
@@ -48,15 +49,12 @@ export async function startRescore(
       ...(partner === undefined ? [] : [sql`slug = ${partner}`]),
       ...(source === undefined ? [] : [hasEvidenceOf(source, sql`partners.id`)]),
     ];
-    const ranges = await tx.execute(sql`
+    await tx.execute(sql`
       insert into run_ranges (run_id, first_partner, last_partner)
       select ${run.id}, min(id), max(id) from (
         select id, (row_number() over (order by id) - 1) / ${RANGE} as range from partners
         ${conditions.length === 0 ? sql`` : sql`where ${sql.join(conditions, sql` and `)}`}) as numbered
-      group by range returning 1`);
-    if (ranges.length === 0 && partner !== undefined && source === undefined) {
-      throw new UsageError(`there is no partner ${partner}`);
-    }
+      group by range`);
     await finishRescoreWhenDone(tx, run.id, request.now);
     return { runId: run.id };
   });
@@ -96,15 +94,17 @@ export async function cancelRescore(
 }
 
 /**
- * Opens a cancelled rescore again, for the ranges that are not done. One that is still open stays as it is: whoever asks may
- * nudge what was left of it. Throws a UsageError where there is no such rescore, or nothing is left of it.
+ * Opens a cancelled rescore again, for the ranges that are not done. Where the ranges that were being evaluated were the last
+ * ones it is complete at once. One that is still open stays as it is: whoever asks may nudge what was left of it. Throws a
+ * UsageError where there is no such rescore, or it is complete.
  */
-export async function resumeRescore(db: Database, runId: number): Promise<void> {
+export async function resumeRescore(db: Database, runId: number, now: Date): Promise<void> {
   await transaction(db, async (tx) => {
     const { state } = await lockRescore(tx, runId);
     if (state === "complete") throw new UsageError(`run ${runId} is complete: nothing is left of it`);
     await tx.execute(sql`
       update runs set state = 'running', finished_at = null, reason = null where id = ${runId} and state <> 'running'`);
+    await finishRescoreWhenDone(tx, runId, now);
   });
 }
 
@@ -115,6 +115,11 @@ async function lockRescore(tx: Database, runId: number): Promise<{ state: string
   if (run === undefined) throw new UsageError(`there is no run ${runId}; see: standings runs`);
   if (run.kind !== "rescore") throw new UsageError(`run ${runId} is a ${run.kind}, not a rescore`);
   return run;
+}
+
+async function refuseUnknownPartner(db: Database, partner: string): Promise<void> {
+  const known = await db.execute(sql`select from partners where slug = ${partner}`);
+  if (known.length === 0) throw new UsageError(`there is no partner ${partner}`);
 }
 
 async function refuseUnknownSource(db: Database, source: string): Promise<void> {

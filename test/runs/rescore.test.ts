@@ -13,9 +13,11 @@ import {
   addPartners,
   at,
   factOf,
+  holdOpen,
   openLease,
   readPendingPartners,
   record,
+  untilBlocked,
 } from "../evidence/collecting.ts";
 import { drain, programmeText, publish, readLedger, readPoints, usual } from "../scoring/programmes.ts";
 
@@ -189,24 +191,39 @@ describe("a rescore", () => {
     expect(await readOpenRanges(db)).toEqual([]);
     expect(await readPoints(db, partners, "scores")).toEqual([15, 15, 15, 15]);
 
-    await resumeRescore(db, runId);
+    await resumeRescore(db, runId, at(7));
     expect(await readOpenRanges(db, runId)).toEqual([ranges[0], ranges[2]]);
     await work(runId);
     expect(await readRun(runId)).toMatchObject({ state: "complete", reason: null, partsDone: 3, awards: 4 });
     expect(await readPoints(db, partners, "scores")).toEqual([5, 5, 5, 5]);
   });
 
+  test("that is cancelled while its last range is evaluated is complete once it is resumed", async () => {
+    await score(1);
+    const { runId } = await start();
+    const [range] = await readOpenRanges(db, runId);
+    const held = await holdOpen(db, sql`select from run_ranges where run_id = ${runId} for update`);
+    const working = rescoreRange(db, programmes, range!, () => at(6));
+    await untilBlocked(db, 1);
+    await cancelRescore(db, { runId, by: "Jane Doe", now: at(6) });
+    await held.release();
+    await working;
+    expect(await readRun(runId)).toMatchObject({ state: "partial", partsDone: 1 });
+    await resumeRescore(db, runId, at(7));
+    expect(await readRun(runId)).toMatchObject({ state: "complete", reason: null, finishedAt: at(7) });
+  });
+
   test("is cancelled and resumed only as what it is", async () => {
     await score(1);
     const { runId } = await start();
-    await resumeRescore(db, runId);
+    await resumeRescore(db, runId, at(7));
     expect(await readRun(runId)).toMatchObject({ state: "running" });
     await work(runId);
     const cancel = (id: number) => cancelRescore(db, { runId: id, by: "Jane", now: at(7) });
     await expect(cancel(runId)).rejects.toThrow(
       new UsageError(`run ${runId} has ended (complete); see: standings runs`),
     );
-    await expect(resumeRescore(db, runId)).rejects.toThrow(
+    await expect(resumeRescore(db, runId, at(7))).rejects.toThrow(
       new UsageError(`run ${runId} is complete: nothing is left of it`),
     );
     await expect(cancel(999)).rejects.toThrow(new UsageError("there is no run 999; see: standings runs"));
@@ -222,6 +239,7 @@ describe("a rescore", () => {
     );
     await score(1);
     await expect(start({ partner: "nobody" })).rejects.toThrow(new UsageError("there is no partner nobody"));
+    await expect(start({ partner: "nobody", source: "crm" })).rejects.toThrow("there is no partner nobody");
     await expect(start({ achievement: "nothing" })).rejects.toThrow(
       new UsageError("there is no achievement nothing; expected one of articles, certified, visited"),
     );
