@@ -77,6 +77,9 @@ export async function publishProgramme(
   const digest = createHash("sha256").update(document.text).digest("hex");
   return transaction(db, async (tx) => {
     await tx.execute(sql`lock table programme_versions in share row exclusive mode`);
+    // The clock stands still until commit: a tick that passed the beginning of a version it cannot see would bring it into
+    // force for nobody, and the next tick would find it in force already.
+    await tx.execute(sql`select from clock for share`);
     const { publishedAt, effectiveFrom, inForce } = await readBeginning(tx, programme, document.now);
     const [latest] = await tx.execute<{ id: number; digest: string; effective_from: Date }>(sql`
       select id, digest, effective_from from programme_versions where effective_from <= ${effectiveFrom}

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { UsageError } from "../../src/errors.ts";
 import { openProgrammeVersions } from "../../src/programme/versions.ts";
+import { tick } from "../../src/scoring/clock.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
-import { addPartners, at, readPendingPartners } from "../evidence/collecting.ts";
+import { addPartners, at, holdOpen, readPendingPartners, untilBlocked } from "../evidence/collecting.ts";
 import { programmeText, publish, usual } from "./programmes.ts";
 
 let database: TestDatabase;
@@ -51,6 +52,27 @@ describe("publishing a programme", () => {
       third,
       third,
     ]);
+  });
+
+  test("of a version to come lets no tick pass its beginning unseen", async () => {
+    await addPartners(db, 1);
+    await publish(db, usual, at(0));
+    await tick(db, openProgrammeVersions(), at(1));
+    await db.execute(sql`delete from pending_partners`);
+    const coming = JSON.stringify({ ...(JSON.parse(other) as object), "effective-from": "2026-06-01T14:10" });
+    await db.execute(sql`
+      create function wait() returns trigger language plpgsql as
+        $$ begin perform pg_advisory_xact_lock(42); return new; end $$`);
+    await db.execute(sql`
+      create trigger waiting before insert on programme_versions for each row execute function wait()`);
+    const held = await holdOpen(db, sql`select pg_advisory_xact_lock(42)`);
+    const publishing = publish(db, coming, at(9));
+    await untilBlocked(db, 1);
+    const ticking = tick(db, openProgrammeVersions(), at(11));
+    await untilBlocked(db, 2);
+    await held.release();
+    expect([await inForce(9), await inForce(11)]).toEqual([1, await publishing]);
+    expect(await ticking).toEqual({ marked: 1 });
   });
 
   test("takes effect even when the publisher's clock is behind the version before", async () => {
