@@ -24,7 +24,10 @@ export function toCalendar({ partner, forecast, changedAt, messages }: CalendarO
   const calendar = new ICAL.Component("vcalendar");
   calendar.addPropertyWithValue("version", "2.0");
   calendar.addPropertyWithValue("prodid", "-//Standings//Forecast//EN");
-  calendar.addPropertyWithValue("x-wr-calname", messages.say("forecast.calendar", { name: partner.name }));
+  calendar.addPropertyWithValue(
+    "x-wr-calname",
+    toLine(messages.say("forecast.calendar", { name: partner.name })),
+  );
   calendar.addPropertyWithValue("x-wr-timezone", forecast.timeZone);
   const stamp = ICAL.Time.fromJSDate(changedAt, true);
   for (const change of forecast.changes.filter(({ points }) => points < 0)) {
@@ -33,13 +36,21 @@ export function toCalendar({ partner, forecast, changedAt, messages }: CalendarO
     event.addPropertyWithValue("uid", uid);
     event.addPropertyWithValue("dtstamp", stamp);
     event.addPropertyWithValue("dtstart", toStart(change.at, forecast.timeZone));
-    event.addPropertyWithValue("summary", sayChange(change, messages));
-    event.addPropertyWithValue("description", sayWhy(change, messages));
+    event.addPropertyWithValue("summary", toLine(sayChange(change, messages)));
+    event.addPropertyWithValue("description", toLine(sayWhy(change, messages)));
     // It takes nobody's time.
     event.addPropertyWithValue("transp", "TRANSPARENT");
     calendar.addSubcomponent(event);
   }
   return `${calendar.toString()}\r\n`;
+}
+
+/**
+ * Names and titles are other people's text. The library writes a line break in an X- property, and a lone carriage return
+ * anywhere, as it is: what follows would be a line of the calendar.
+ */
+function toLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ");
 }
 
 function toStart(at: Date, timeZone: string): ICAL.Time {

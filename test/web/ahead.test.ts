@@ -149,12 +149,36 @@ describe("GET /api/partners/:slug/forecast.ics", () => {
     expect(eventsOf(text)[0]!.summary).toBe("5 punten minder: articles");
   });
 
+  test("holds no line that somebody else's text has made", async () => {
+    await db.execute(
+      sql`update partners set name = ${"Second\r\nATTENDEE:mailto:a@b\rX"} where slug = 'partner-2'`,
+    );
+    const [row] = await db.execute<{ title: string }>(sql`
+      update evidence set title = ${"Long\rATTENDEE:mailto:a@b\nX-B:c\u0007"} where external_id = 'a' returning title`);
+    expect(row!.title).toContain("ATTENDEE");
+    for (const slug of ["partner-1", "partner-2"]) {
+      const text = await (await ask(`${slug}/forecast.ics`)).text();
+      expect(text.replaceAll("\r\n", "")).not.toMatch(/\p{Cc}/u);
+      expect(text).not.toMatch(/^(ATTENDEE|X-B)/m);
+    }
+  });
+
   test("without a loss it is a calendar without events", async () => {
     expect(eventsOf(await (await ask("partner-2/forecast.ics")).text())).toEqual([]);
   });
 });
 
 describe.each(["quick-wins", "forecast", "forecast.ics"])("%s", (route) => {
+  test("does not say why an adjustment was made", async () => {
+    const [row] = await db.execute<{ id: number }>(sql`
+      insert into adjustments (partner_id, points, reason, author, created_at, until)
+      select id, 3, 'Between us', 'Anna', ${ago(1)}, ${ago(-9)} from partners where slug = 'partner-2' returning id`);
+    const text = await (await ask(`partner-2/${route}`)).text();
+    await db.execute(sql`delete from adjustments where id = ${row!.id}`);
+    expect(text).not.toContain("Between us");
+    if (route !== "quick-wins") expect(text).toContain(`Adjustment ${row!.id}`);
+  });
+
   test("of who is not in the standings is not found, and of a merged partner is elsewhere", async () => {
     for (const slug of ["partner-3", "nobody", "a%00b"])
       expect((await ask(`${slug}/${route}`)).status).toBe(404);
