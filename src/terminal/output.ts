@@ -34,11 +34,11 @@ export function openOutput(
   return {
     print(text) {
       endProgress();
-      stdout.write(`${text}\n`);
+      stdout.write(`${toPlain(text)}\n`);
     },
     note(text) {
       endProgress();
-      stderr.write(`${text}\n`);
+      stderr.write(`${toPlain(text)}\n`);
     },
     progress(text) {
       if (stderr.isTTY) {
@@ -52,4 +52,9 @@ export function openOutput(
     },
     endProgress,
   };
+}
+
+/** Names and titles are other people's text: on a terminal, a control character of theirs would be a command. */
+function toPlain(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, " ");
 }

@@ -97,3 +97,11 @@ test("a log line clears the progress it would be glued to, holds no secret, and 
   expect(JSON.parse(stderr.slice(before.length))).toMatchObject({ level: 40, msg: "failed", secret: "***" });
   expect(line).not.toBe("");
 });
+
+test("somebody else's text gives the terminal no commands", () => {
+  const output = open({ columns: 40 });
+  output.print("a\u001b[2Jb\rc\u0007d\u009b1me\n\tf");
+  output.note("\u001b]0;title\u0007g");
+  expect(output.answered()).toBe("a [2Jb c d 1me\n\tf\n");
+  expect(output.said()).toBe(" ]0;title g\n");
+});
