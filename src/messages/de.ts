@@ -91,6 +91,7 @@ export const de: Record<keyof typeof en, string> = {
   "cause.changed": "geändert: {fields}",
   "cause.vanished": "verschwunden",
   "cause.identified": "bekam seinen Partner durch eine Identität",
+  "cause.unidentified": "verlor seinen Partner: Niemand ist unter seiner Identität bekannt",
   "cause.merged-in": "kam von {partner}",
   "cause.merged-out": "ging an {partner}",
   "cause.began": "begann",

@@ -91,6 +91,7 @@ export const nl: Record<keyof typeof en, string> = {
   "cause.changed": "veranderde: {fields}",
   "cause.vanished": "weg",
   "cause.identified": "kreeg zijn partner door een identiteit",
+  "cause.unidentified": "verloor zijn partner: niemand is onder zijn identiteit bekend",
   "cause.merged-in": "kwam van {partner}",
   "cause.merged-out": "ging naar {partner}",
   "cause.began": "begon",

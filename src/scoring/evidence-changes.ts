@@ -12,7 +12,15 @@ export interface PassedEvidence {
 
 /** What became known of a piece of evidence. */
 export interface ChangedEvidence {
-  how: "appeared" | "returned" | "changed" | "vanished" | "identified" | "merged-in" | "merged-out";
+  how:
+    | "appeared"
+    | "returned"
+    | "changed"
+    | "vanished"
+    | "identified"
+    | "unidentified"
+    | "merged-in"
+    | "merged-out";
   /** When it became known. */
   at: Date;
   /** The run that recorded it. */
@@ -103,6 +111,11 @@ function toChange(
     return { ...plain, how: "vanished", at: gone?.superseded_at ?? to };
   }
   const at = since.recorded_at;
+  if (since.partner_id === null) {
+    // Where nobody but us has changed it, its run is still the one before.
+    const run = since.run_id === before?.run_id ? null : since.run_id;
+    return { ...plain, how: "unidentified", at, run };
+  }
   if (!mine(since)) return { ...plain, how: "merged-out", at, partner: since.partner };
   if (before === undefined) {
     const isKnownOfOld = versions.some((row) => row.superseded_at !== null && row.superseded_at <= from);

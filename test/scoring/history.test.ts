@@ -2,9 +2,9 @@
 import { sql } from "drizzle-orm";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Database } from "../../db/client.ts";
+import { type Database, transaction } from "../../db/client.ts";
 import type { EvidenceFact } from "../../src/connectors/connector.ts";
-import { addIdentities } from "../../src/evidence/match.ts";
+import { addIdentities, removeIdentityWithin } from "../../src/evidence/match.ts";
 import { mergePartners, unmergePartner } from "../../src/partners/merge.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "../../src/programme/versions.ts";
 import { adjust, revokeAdjustment } from "../../src/scoring/adjustments.ts";
@@ -256,6 +256,27 @@ describe("the cause of a line", () => {
     expect(await told(1)).toEqual(["evidence 5: merged-in f", "evidence -5: merged-out f"]);
     const [, , back] = (await linesOf(0)).flatMap(({ causes }) => causes);
     expect(back).toMatchObject({ evidence: [{ partner: "partner-2" }] });
+  });
+
+  test("is an identity that was taken away, and one that nobody has", async () => {
+    const three = await addConnection(db, { source: "three" });
+    await addIdentities(db, partnerIds[0]!, [{ namespace: "crm", key: "1" }], at(-5));
+    await sync([factOf("1", "f"), factOf("1", "g")], at(0), three);
+    await settle(at(1));
+    await sync([factOf("2", "f"), factOf("1", "g")], at(10), three);
+    await settle(at(11));
+    const partner = { id: partnerIds[0]!, slug: "partner-1" };
+    await transaction(db, (tx) => removeIdentityWithin(tx, partner, { namespace: "crm", key: "1" }, at(20)));
+    await settle(at(21));
+    expect(await told(0)).toEqual([
+      "evidence 10: appeared g, appeared f",
+      "evidence -5: unidentified f",
+      "evidence -5: unidentified g",
+    ]);
+    const runs = (await linesOf(0)).flatMap(({ causes }) =>
+      causes.flatMap((cause) => (cause.type === "evidence" ? cause.evidence.map(({ run }) => run) : [])),
+    );
+    expect(runs.slice(2)).toEqual([expect.any(Number), null]);
   });
 
   test("is another version of the programme, also of a gate, and the first of all", async () => {
