@@ -47,29 +47,39 @@ export function instantOfLocal(text: string, timeZone: string): Date {
   return firstInstantOf(Temporal.PlainDateTime.from(text), timeZone);
 }
 
-/**
- * The instant up to which a person means: a local date is included, so it is the instant the next one begins (`2026-12-31`);
- * an instant has its offset (`2026-12-31T12:00:00Z`). undefined: it is neither.
- */
-export function endOfWritten(text: string, timeZone: string): Date | undefined {
+/** What Postgres reads as JavaScript writes it, and a window of a hundred years before it too. */
+const EARLIEST = Date.UTC(1000, 0, 1);
+const LATEST = Date.UTC(10_000, 0, 1);
+
+/** undefined: it is no text of an instant, or so far away that nobody means it. */
+function readWritten(read: () => Date): Date | undefined {
   try {
-    return isDate(text)
-      ? startOfDay(Temporal.PlainDate.from(text).add({ days: 1 }), timeZone)
-      : new Date(Temporal.Instant.from(text).epochMilliseconds);
+    const instant = read();
+    return instant.getTime() >= EARLIEST && instant.getTime() < LATEST ? instant : undefined;
   } catch {
     return undefined;
   }
 }
 
+/**
+ * The instant up to which a person means: a local date is included, so it is the instant the next one begins (`2026-12-31`);
+ * an instant has its offset (`2026-12-31T12:00:00Z`). undefined: it is neither.
+ */
+export function endOfWritten(text: string, timeZone: string): Date | undefined {
+  return readWritten(() =>
+    isDate(text)
+      ? startOfDay(Temporal.PlainDate.from(text).add({ days: 1 }), timeZone)
+      : new Date(Temporal.Instant.from(text).epochMilliseconds),
+  );
+}
+
 /** As `endOfWritten`, but a local date means the instant it begins. */
 export function beginOfWritten(text: string, timeZone: string): Date | undefined {
-  try {
-    return isDate(text)
+  return readWritten(() =>
+    isDate(text)
       ? startOfDay(Temporal.PlainDate.from(text), timeZone)
-      : new Date(Temporal.Instant.from(text).epochMilliseconds);
-  } catch {
-    return undefined;
-  }
+      : new Date(Temporal.Instant.from(text).epochMilliseconds),
+  );
 }
 
 /** The last instant of a local date, or an instant as it is written. undefined: it is neither. */

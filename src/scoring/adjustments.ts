@@ -32,6 +32,8 @@ export interface Adjustment {
 }
 
 const MOST_POINTS = 1_000_000;
+/** Of one partner together: a total that Postgres cannot hold would keep everybody's score from being written. */
+const MOST_TOGETHER = 10_000_000;
 const LONGEST_TEXT = 1000;
 
 /**
@@ -70,6 +72,11 @@ export async function adjust(
     const [row] = await tx.execute<{ id: number }>(sql`
       insert into adjustments (partner_id, points, reason, author, created_at, until)
       values (${partnerId}, ${points}, ${reason}, ${by}, ${at}, ${until ?? null}) returning id`);
+    const [sum] = await tx.execute<{ points: number }>(sql`
+      select sum(points) as points from adjustments where partner_id = ${partnerId} and ${holds(at)}`);
+    if (Math.abs(sum?.points ?? 0) > MOST_TOGETHER) {
+      throw new UsageError(`points: expected no more than ${MOST_TOGETHER} with its other adjustments`);
+    }
     await markPending(tx, [partnerId], { cause: "adjustment", at });
     return readOne(tx, row?.id ?? 0, at);
   });
@@ -181,9 +188,14 @@ async function whyNotInForce(tx: Database, adjustment: Adjustment): Promise<stri
   return `adjustment ${id} ended at ${until?.toISOString() ?? ""}: there is nothing to revoke`;
 }
 
+/** What takes an adjustment back without a person's decision about it. */
+const NOBODY = ["merge", "unmerge", "forget"];
+
 /** The name of an administrator as it is kept. Throws a UsageError where there is none. */
 export function readAuthor(by: string): string {
-  return readLine("by", by, "the name of who is responsible");
+  const name = readLine("by", by, "the name of who is responsible");
+  if (NOBODY.includes(name)) throw new UsageError(`by: expected the name of a person, not ${name}`);
+  return name;
 }
 
 /** One line of text that says something. */

@@ -187,6 +187,7 @@ describe("an adjustment", () => {
     [{ reason: "a\nb" }, /^reason: /],
     [{ reason: "a\0b" }, /^reason: /],
     [{ by: "" }, /^by: expected the name of who is responsible/],
+    [{ by: "merge" }, /^by: expected the name of a person, not merge$/],
     [{ until: at(10) }, /^until: expected an instant to come, not 2026-06-01T12:10:00\.000Z$/],
   ])("with %o is refused, and nothing is written", async (wrong, message) => {
     await expect(give(wrong)).rejects.toThrow(UsageError);
@@ -195,6 +196,23 @@ describe("an adjustment", () => {
     expect(await readPendingPartners(db)).toEqual([]);
   });
 });
+
+test("adjustments of one partner are no more together than everybody's score can stand", async () => {
+  for (let number = 0; number < 10; number++) await give({ points: -1_000_000 });
+  await expect(give({ points: -1 })).rejects.toThrow(
+    "points: expected no more than 10000000 with its other adjustments",
+  );
+  await give({ points: 5 });
+  expect(await readAdjustments(db, { now: at(10) })).toHaveLength(11);
+  expect(await score(11)).toEqual([-9_999_985, 0]);
+});
+
+test.each(["9999-12-31", "0998-12-31", "0000-01-01", "+010000-01-01T00:00:00Z", "-000500-01-01T00:00:00Z"])(
+  "an end at %s, which no evaluation reaches, is refused as no date",
+  (text) => {
+    expect(() => readUntil(text, "America/New_York")).toThrow(/^until: expected a date/);
+  },
+);
 
 describe("the instant of an adjustment", () => {
   test("is not before the clock's last tick, whatever the process's own clock says", async () => {
