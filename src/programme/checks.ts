@@ -172,10 +172,18 @@ function isComparable(window: WindowDocument): boolean {
 }
 
 function checkMatures(path: string[], matures: string, window: WindowDocument): DocumentProblem[] {
-  if (typeof window === "string" || !("last" in window) || daysOf(matures) < daysOf(window.last)) return [];
+  const longest = typeof window === "string" ? undefined : longestIn(window);
+  if (longest === undefined || daysOf(matures) < daysOf(longest)) return [];
   return [
-    { path, message: `expected less than ${window.last}: evidence would leave the window before it counts` },
+    { path, message: `expected less than ${longest}: evidence would leave the window before it counts` },
   ];
+}
+
+/** How long evidence is in a window at most: of a period that is over, from its beginning to the end of the next one. */
+function longestIn(window: Exclude<WindowDocument, string>): string | undefined {
+  if ("last" in window) return window.last;
+  if ("rolling" in window) return window.rolling;
+  return "previous" in window ? `2 ${window.previous}s` : undefined;
 }
 
 function checkSeasons(seasons: Record<string, unknown>): DocumentProblem[] {

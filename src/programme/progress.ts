@@ -1,6 +1,7 @@
 // How far units have come: what an award gives for them, what it gives at most, and where it gives more. For people to read; the
 // points that count are those of awards.ts.
 import type { Award } from "./document.ts";
+import { ownPoints, toTenThousandths } from "./steps.ts";
 
 export interface Progress {
   /** The points that the units award by themselves: gates and caps left aside. */
@@ -37,14 +38,9 @@ export function toProgress(award: Award, units: number): Progress {
     }
     case "share": {
       const { points, target } = award;
-      const own = Math.min(points, Math.floor((scaled(units) * points) / scaled(target)));
+      const own = ownPoints(award, toTenThousandths(String(units)));
       const next = own >= points ? undefined : { units: target, points };
-      return { own: Math.max(0, own), target, comparison: "at-least", next };
+      return { own, target, comparison: "at-least", next };
     }
   }
-}
-
-/** Whole numbers, so that 0.3 of 0.1 is not a little less than 3. Quantities have four decimals; targets may have more. */
-function scaled(units: number): number {
-  return Math.round(units * 1e6);
 }

@@ -53,6 +53,14 @@ test("own points are those of the evaluation, and the next step is the first tha
   fc.assert(property, { numRuns });
 });
 
+test("own points of a share are exact, however small its target and however many its units", () => {
+  const share = (points: number, target: number, units: number) =>
+    toProgress({ type: "share", points, target }, units).own;
+  expect([share(10, 0.0000001, 0), share(10, 0.0000001, 0.0001)]).toEqual([0, 10]);
+  expect(share(1_000_000, 1e12, 999_999_999_999.9)).toBe(999_999);
+  expect(share(3, 0.3, 0.1)).toBe(1);
+});
+
 describe("what keeps points back", () => {
   const rule = (key: string, more: object): [string, object] => [
     key,

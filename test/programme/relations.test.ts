@@ -180,6 +180,16 @@ describe("a programme with relations", () => {
       "25: achievements.fairs.award: expected at most 3 units: the window has no more periods",
     ],
     [
+      "evidence that is mature when its period is no longer the one before",
+      [["{ last: 12 months }", "{ previous: week }"]],
+      "16: achievements.articles.matures: expected less than 2 weeks: evidence would leave the window before it counts",
+    ],
+    [
+      "evidence that is mature when its week is over",
+      [["{ last: 12 months }", "{ rolling: 2 weeks }"]],
+      "16: achievements.articles.matures: expected less than 2 weeks: evidence would leave the window before it counts",
+    ],
+    [
       "evidence that leaves before it is mature",
       [["12 months", "2 weeks"]],
       "16: achievements.articles.matures: expected less than 2 weeks: evidence would leave the window before it counts",
