@@ -98,12 +98,39 @@ export async function joinOrOpenSandbox(
       if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
       const found = await findSandbox(url);
       if (found?.home === resolvePath(options.home))
-        return { url, joined: true, close: () => Promise.resolve() };
+        return { url, joined: true, ...inheriting(options, url) };
       if (found !== undefined) throw new Error(`${url} is the sandbox of ${found.home}: stop that one first`);
       // Either it has just been closed, or it is no sandbox.
       if (attempt === 2) throw new Error(`${url} is in use by another program: the sandbox needs that port`);
     }
   }
+}
+
+/** How often a joined sandbox is looked for, in milliseconds. */
+const LOOK_MS = 500;
+
+/**
+ * A sandbox that was joined ends with the command that opened it: whoever goes on then opens it again, with the same world, or
+ * its sources would be out of reach for ever.
+ */
+function inheriting(options: SandboxOptions, url: string): { close(): Promise<void> } {
+  let over = false;
+  let own: Promise<{ close(): Promise<void> } | undefined> = Promise.resolve(undefined);
+  const look = setInterval(() => {
+    own = own.then(async (opened) => {
+      if (over || opened !== undefined || (await findSandbox(url)) !== undefined) return opened;
+      // Another command may be quicker: then that one is joined in its turn.
+      return openSandbox(options).catch(() => undefined);
+    });
+  }, LOOK_MS);
+  look.unref();
+  return {
+    async close() {
+      over = true;
+      clearInterval(look);
+      await (await own)?.close();
+    },
+  };
 }
 
 /** The sandbox that listens at a URL already; undefined where nothing or something else does. */

@@ -119,8 +119,9 @@ function toProgress(
   const collected = runs.some((run) => run.kind === "sync")
     ? ` ${formatCount(sum((run) => run.pages))} pages, ${formatCount(sum((run) => run.seen))} pieces of evidence,`
     : "";
+  const awards = sum((run) => run.awards);
   const doing = done === parts ? "scoring:" : `${done} of ${parts}:`;
-  return `  ${doing}${collected} ${formatCount(sum((run) => run.awards))} awards${left}`;
+  return `  ${doing}${collected} ${formatCount(awards)} ${awards === 1 ? "award" : "awards"}${left}`;
 }
 
 /** Which connections of a run are in trouble and why: what the person who must act reads. */

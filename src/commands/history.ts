@@ -27,11 +27,16 @@ export async function printHistory(context: Context, output: Output, options: Hi
   const timeZone = await requireTimeZone(context);
   const messages = openMessages(options.lang, timeZone);
   const partner = await requirePartner(context.db, options.slug);
+  const from = readBound("--from", options.from, timeZone);
+  const to = readBound("--to", options.to, timeZone);
+  if (from !== undefined && to !== undefined && from >= to) {
+    throw new UsageError(`--to: expected what comes after ${options.from ?? ""}, not ${options.to ?? ""}`);
+  }
   const history = await readHistory(context.db, context.programmes, {
     partnerId: partner.id,
     achievement: options.achievement,
-    from: readBound("--from", options.from, timeZone),
-    to: readBound("--to", options.to, timeZone),
+    from,
+    to,
     timeZone,
   });
   if (history === undefined) throw new UsageError(`there is no partner ${options.slug}`);

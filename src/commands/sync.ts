@@ -75,11 +75,17 @@ export async function finishAndReport(
 /** What changed, in one sentence and a table. */
 export function printChanges(output: Output, runs: RunReport[], changes: ScoreChange[]): void {
   const lines = changes.reduce((total, change) => total + change.lines, 0);
+  // Lines of a partner may cancel each other out: as a simulation counts, its points have not changed.
+  const moved = changes.filter(({ delta }) => delta !== 0);
   if (lines === 0) {
     output.print("Nothing changed: 0 new ledger lines.");
+  } else if (moved.length === 0) {
+    output.print(
+      `${formatCount(lines)} new ledger lines that cancel each other out: nobody's points changed.`,
+    );
   } else {
     output.print(
-      `${formatCount(lines)} new ledger ${lines === 1 ? "line" : "lines"}; ${formatCount(changes.length)} ${changes.length === 1 ? "partner" : "partners"} changed:`,
+      `${formatCount(lines)} new ledger ${lines === 1 ? "line" : "lines"}; ${formatCount(moved.length)} ${moved.length === 1 ? "partner" : "partners"} changed:`,
     );
     output.print(
       toTable(
@@ -88,10 +94,10 @@ export function printChanges(output: Output, runs: RunReport[], changes: ScoreCh
           { title: "change", align: "right", cell: (row) => (row.delta > 0 ? `+${row.delta}` : row.delta) },
           { title: "points", align: "right", cell: (row) => row.points },
         ],
-        changes.slice(0, 15),
+        moved.slice(0, 15),
       ),
     );
-    if (changes.length > 15) output.print(`… and ${changes.length - 15} more`);
+    if (moved.length > 15) output.print(`… and ${moved.length - 15} more`);
   }
   for (const run of runs) {
     if (run.drift !== null) output.print(`Drift of run ${run.id}: ${run.drift}`);

@@ -671,6 +671,16 @@ describe("the server", () => {
     expect(await findSandbox(sandbox.url)).toBeUndefined();
   });
 
+  test("is opened again by whoever has joined it, once the process that had opened it is gone", async () => {
+    const home = folder();
+    const sandbox = await started({ home });
+    const joined = await joinOrOpenSandbox({ home, port: portOf(sandbox) });
+    await sandbox.close();
+    await expect.poll(() => findSandbox(sandbox.url), { timeout: 10_000 }).toMatchObject({ home });
+    await joined.close();
+    expect(await findSandbox(sandbox.url)).toBeUndefined();
+  });
+
   test("is not joined from another folder, nor mistaken for another program", async () => {
     const sandbox = await started();
     await expect(joinOrOpenSandbox({ home: folder(), port: portOf(sandbox) })).rejects.toThrow(
