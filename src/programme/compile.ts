@@ -58,9 +58,12 @@ export interface CompiledProgramme {
   /**
    * A SELECT of the evidence that an achievement counts for one partner, latest first: (id, source, external_id, kind,
    * occurred_at, ended_at, quantity, attributes, title, link, connection_id, recorded_at, before). `before`: it is in the
-   * window before, which a growth is measured against. Throws when there is no such achievement.
+   * window before, which a growth is measured against. Of a reading only the latest, unless `every` one is asked for. Throws when there is no such achievement.
    */
-  evidenceBehind(achievement: string, input: Instants & { partnerId: number }): SQL;
+  evidenceBehind(
+    achievement: string,
+    input: Instants & { partnerId: number; every?: boolean | undefined },
+  ): SQL;
   /**
    * A SELECT of the partners (partner_id, each once) whose current evidence begins, ends or leaves a sliding window in
    * (from, to]. What calendar windows and seasons let go is not in it: see `isEverybodyTouched`.
@@ -97,11 +100,12 @@ export function compileProgramme(programme: Programme): CompiledProgramme {
         cross join lateral (values ${sql.join(awarded, sql`, `)}) as awarded (achievement, units, points)`;
     },
 
-    evidenceBehind(key, { partnerId, ...instants }) {
+    evidenceBehind(key, { partnerId, every = false, ...instants }) {
       const achievement = achievements.find((one) => one.key === key);
       if (achievement === undefined) throw new Error(`The programme has no achievement ${key}.`);
       const counted = counts(achievement, programme, instants.at);
       const isGrowth = achievement.measure.type === "growth";
+      const isReading = achievement.measure.type === "latest";
       const before = isGrowth ? countsBefore(achievement, programme, instants.at) : sql`false`;
       return sql`
         select id, source, external_id, kind, occurred_at, ended_at, quantity, attributes, title, link, connection_id,
@@ -109,8 +113,8 @@ export function compileProgramme(programme: Programme): CompiledProgramme {
         from evidence
         where ${isKnown(instants)} and ${isInScope({ partners: [partnerId] })}
           and ${isGrowth ? sql`((${counted}) or (${before}))` : counted}
-        order by occurred_at desc, ${achievement.measure.type === "latest" ? sql`quantity desc, ` : sql``}source, external_id desc
-        ${achievement.measure.type === "latest" ? sql`limit 1` : sql``}`;
+        order by occurred_at desc, ${isReading ? sql`quantity desc, ` : sql``}source, external_id desc
+        ${isReading && !every ? sql`limit 1` : sql``}`;
     },
 
     partnersTouchedByTime(span) {

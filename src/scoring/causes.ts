@@ -8,7 +8,13 @@ import type { Programme } from "../programme/document.ts";
 import type { ProgrammeVersion, ProgrammeVersions } from "../programme/versions.ts";
 import { adjustmentOf, evaluation } from "./evaluation.ts";
 import { type EvidenceShown, readEvidenceBehind } from "./evidence-behind.ts";
-import { type ChangedEvidence, type PassedEvidence, readChanged, toPassed } from "./evidence-changes.ts";
+import {
+  type ChangedEvidence,
+  decisive,
+  type PassedEvidence,
+  readChanged,
+  toPassed,
+} from "./evidence-changes.ts";
 
 /** Each with the points of the line that are due to it. */
 export type Cause =
@@ -69,10 +75,16 @@ export function causeFinder(db: Database, programmes: ProgrammeVersions, partner
     evaluations.set(name, known);
     return known;
   };
-  const counted = async (version: ProgrammeVersion, keys: string[], at: Date, knownAt: Date) => {
+  const counted = async (
+    version: ProgrammeVersion,
+    keys: string[],
+    at: Date,
+    knownAt: Date,
+    every = false,
+  ) => {
     const lists: EvidenceShown[][] = [];
     for (const key of keys)
-      lists.push(await readEvidenceBehind(db, version.compiled, key, { partnerId, at, knownAt }));
+      lists.push(await readEvidenceBehind(db, version.compiled, key, { partnerId, at, knownAt, every }));
     return lists;
   };
 
@@ -101,10 +113,17 @@ export function causeFinder(db: Database, programmes: ProgrammeVersions, partner
       if (ruled !== start) causes.push(await toRules(before, after, line.achievement, ruled - start));
       if (passed !== ruled) causes.push(await toTime(after, keys, line, from, passed - ruled));
       if (end !== passed) {
-        const [known, since] = [await counted(after, keys, at, from), await counted(after, keys, at, at)];
+        const known = await counted(after, keys, at, from, true);
+        const since = await counted(after, keys, at, at, true);
+        const isReading = (key: string) =>
+          after.programme.achievements.some((one) => one.key === key && one.measure.type === "latest");
+        const lists = keys.map((key, index) => {
+          const lists = { before: known[index] ?? [], after: since[index] ?? [] };
+          return isReading(key) ? decisive(lists) : lists;
+        });
         const evidence = await readChanged(
           db,
-          { before: known.flat(), after: since.flat() },
+          { before: lists.flatMap(({ before }) => before), after: lists.flatMap(({ after }) => after) },
           { partnerId, from, to: at },
         );
         causes.push({ type: "evidence", delta: end - passed, evidence });

@@ -41,7 +41,7 @@ export async function readEvidenceBehind(
   db: Database,
   compiled: CompiledProgramme,
   achievement: string,
-  question: { partnerId: number; at: Date; knownAt?: Date | undefined },
+  question: { partnerId: number; at: Date; knownAt?: Date | undefined; every?: boolean | undefined },
 ): Promise<EvidenceShown[]> {
   const rows = await db.execute<Record<string, unknown> & EvidenceRow>(
     compiled.evidenceBehind(achievement, question),

@@ -61,6 +61,19 @@ export function toPassed(
   return [...come, ...gone];
 }
 
+/**
+ * Of a reading, whose evidence is listed latest first: what comes before the latest that has not changed. Without it the latest
+ * would be named alone, and its points would be due to others as well, which became known with it and say the same.
+ */
+export function decisive(lists: { before: EvidenceShown[]; after: EvidenceShown[] }): typeof lists {
+  const until = (list: EvidenceShown[], other: EvidenceShown[]) => {
+    const unchanged = new Set(other.map(({ id }) => id));
+    const first = list.findIndex(({ id }) => unchanged.has(id));
+    return first === -1 ? list : list.slice(0, first);
+  };
+  return { before: until(lists.before, lists.after), after: until(lists.after, lists.before) };
+}
+
 interface VersionRow extends EvidenceRow {
   partner_id: number | null;
   partner: string | null;
