@@ -28,6 +28,8 @@ describe("the configuration", () => {
       port: 4600,
       logLevel: undefined,
       poolSize: 10,
+      leaseMs: 15_000,
+      admin: undefined,
     };
     expect(loadConfig({})).toEqual(defaults);
     expect(loadConfig({ DATABASE_URL: "", REDIS_URL: "", STANDINGS_PORT: "", LOG_LEVEL: "" })).toEqual(
@@ -46,6 +48,8 @@ describe("the configuration", () => {
       STANDINGS_HOST: "0.0.0.0",
       STANDINGS_PORT: "0",
       STANDINGS_POOL: "4",
+      STANDINGS_LEASE_MS: "2000",
+      STANDINGS_ADMIN: "Jane Doe",
       LOG_LEVEL: "silent",
     };
     expect(loadConfig(env)).toEqual({
@@ -58,6 +62,8 @@ describe("the configuration", () => {
       host: "0.0.0.0",
       port: 0,
       poolSize: 4,
+      leaseMs: 2000,
+      admin: "Jane Doe",
       logLevel: "silent",
     });
   });

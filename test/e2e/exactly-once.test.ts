@@ -91,7 +91,7 @@ describe.each(backends)("with the queue on %s", (backend) => {
       const runIds = await beginSync(doubling, { sources: [], full: true, askedBy: "test" });
       await followRuns(context, quiet(), runIds, signal);
       await expectOneCleanSync(deployment);
-      const rescored = await beginRescore(doubling, {});
+      const rescored = await beginRescore(doubling, { all: true });
       const reconciled = await beginReconcile(doubling, "test");
       const runs = await followRuns(context, quiet(), [rescored, reconciled], signal);
       expect(runs.map((run) => [run.kind, run.state, run.awards])).toEqual([
