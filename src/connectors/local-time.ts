@@ -1,5 +1,5 @@
 // Local dates and times of a zone as instants, quickly. A listing holds thousands of them on a few hundred days, and nearly
-// every day has one offset from beginning to end: it is asked for once, and the rest is arithmetic (0.3 µs instead of 12 µs
+// every day has one offset from beginning to end: it is asked for once, and the rest is arithmetic (0.6 µs instead of 7 µs
 // for each). Days on which a clock changes are left to Temporal, every time.
 import { Temporal } from "temporal-polyfill";
 

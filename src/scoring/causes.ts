@@ -118,8 +118,8 @@ export function causeFinder(db: Database, programmes: ProgrammeVersions, partner
         const isReading = (key: string) =>
           after.programme.achievements.some((one) => one.key === key && one.measure.type === "latest");
         const lists = keys.map((key, index) => {
-          const lists = { before: known[index] ?? [], after: since[index] ?? [] };
-          return isReading(key) ? decisive(lists) : lists;
+          const both = { before: known[index] ?? [], after: since[index] ?? [] };
+          return isReading(key) ? decisive(both) : both;
         });
         const evidence = await readChanged(
           db,
