@@ -657,3 +657,17 @@ export const standingsCache = pgTable(
     check("standings_cache_one_row_check", sql`${t.id} = 1`),
   ],
 );
+
+/**
+ * How many partners are in the standings, as changes that add up: counting 100,000 partners takes 10 ms, and every page of the
+ * standings says how many they are. Triggers write a row for each statement that changes the number, so nobody waits for
+ * anybody; src/standings/size.ts makes one row of many.
+ */
+export const standingsSize = pgTable(
+  "standings_size",
+  {
+    id: id("id").generatedAlwaysAsIdentity(),
+    change: integer("change").notNull(),
+  },
+  (t) => [primaryKey({ name: "standings_size_pkey", columns: [t.id] })],
+);
