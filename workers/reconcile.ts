@@ -3,6 +3,7 @@
 import { finishReconcile, startReconcile } from "../src/runs/reconcile.ts";
 import { readOpenConnections } from "../src/runs/sync.ts";
 import { compareStandings, refreshStandings } from "../src/standings/refresh.ts";
+import { recountStandings } from "../src/standings/size.ts";
 import type { Handler, Work } from "./handler.ts";
 
 export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) => {
@@ -12,7 +13,10 @@ export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) 
     work.programmes,
     {
       async compare() {
-        return work.cache === undefined ? 0 : (await compareStandings(work.db, work.cache)).differing.length;
+        const isSizeWrong = (await recountStandings(work.db)) !== 0;
+        const cached =
+          work.cache === undefined ? 0 : (await compareStandings(work.db, work.cache)).differing.length;
+        return cached + Number(isSizeWrong);
       },
       async rebuild() {
         await refreshStandings(work.db, work.cache, { rebuild: work.cache !== undefined });

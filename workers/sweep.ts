@@ -6,6 +6,7 @@ import { readFinishableReconciles } from "../src/runs/reconcile.ts";
 import { readOpenRanges } from "../src/runs/rescore.ts";
 import { claimCollection, readForgottenConnections, settleCollection } from "../src/runs/sync.ts";
 import { isCacheCurrent } from "../src/standings/refresh.ts";
+import { keepSizeShort } from "../src/standings/size.ts";
 
 /** Between two sweeps of a process: what a lost nudge costs at the most. */
 export const SWEEP_MS = 10_000;
@@ -33,6 +34,7 @@ export async function sweep(context: Context): Promise<void> {
   for (const runId of await readFinishableReconciles(db)) {
     await queues.nudge("reconcile", { askedBy: "sweep", runId });
   }
+  await keepSizeShort(db);
 }
 
 /**

@@ -46,8 +46,8 @@ export interface CacheWriter {
 /** How long what an abandoned rebuild wrote stays: longer than any pause between two parts. */
 const abandonedAfterMs = 600_000;
 
-/** Changes in one script: Redis answers nobody else meanwhile, about 20 µs for each. */
-const scriptSize = 250;
+/** Changes in one script: Redis answers nobody else meanwhile, about 20 µs for each. A page is to wait no longer than it takes. */
+const scriptSize = 25;
 
 /** Keys begin with the prefix. On a Redis Cluster it must hold a hash tag: one script reads several keys. */
 export function redisStandings(redis: Redis, prefix: string): StandingsCache {
