@@ -9,10 +9,8 @@ import { type Database, transaction } from "../../db/client.ts";
 import { markPendingWhere } from "../evidence/pending.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
 import { differences, withoutJit } from "../scoring/differences.ts";
-import { scorePending } from "../scoring/score.ts";
+import { drainPending } from "../scoring/drain.ts";
 
-/** Partners scored in one transaction; the locks of a batch are held for as long as it takes. */
-const BATCH = 500;
 /** Partners that are looked at first, to know what to expect of the rest. */
 const LOOK = 500;
 
@@ -62,17 +60,17 @@ async function rescorePartners(
   now: () => Date,
 ): Promise<number> {
   // Whoever waits already is evaluated first: nobody need look at them any more.
-  const waiting = await drain(db, programmes, range, now);
+  const waiting = await drainPending(db, programmes, { now, scope: range });
   const few = await readFew(db, range);
   if (waiting.claimed >= few.all) return waiting.changed;
   const looked = await lookAndMark(db, programmes, { first: range.first, last: few.last }, chosen, now());
-  const found = await drain(db, programmes, range, now);
+  const found = await drainPending(db, programmes, { now, scope: range });
   if (few.last >= range.last) return waiting.changed + found.changed;
   const rest = { first: few.last + 1, last: range.last };
   const isChosen = chosen.achievement !== undefined || chosen.source !== undefined;
   if (!isChosen && looked > few.partners / 2) await markAll(db, rest, chosen, now());
   else await lookAndMark(db, programmes, rest, chosen, now());
-  const others = await drain(db, programmes, range, now);
+  const others = await drainPending(db, programmes, { now, scope: range });
   return waiting.changed + found.changed + others.changed;
 }
 
@@ -114,22 +112,6 @@ async function lookAndMark(
 async function markAll(db: Database, { first, last }: Range, { runId }: Chosen, at: Date): Promise<void> {
   const everybody = sql`select id from partners where id between ${first} and ${last}`;
   await markPendingWhere(db, everybody, { cause: "rescore", runId, at });
-}
-
-/** Scores what is pending in a range. Returns how many partners were, and how many of them have other points now. */
-async function drain(
-  db: Database,
-  programmes: ProgrammeVersions,
-  scope: Range,
-  now: () => Date,
-): Promise<{ claimed: number; changed: number }> {
-  const total = { claimed: 0, changed: 0 };
-  for (;;) {
-    const batch = await scorePending(db, programmes, { now: now(), limit: BATCH, scope });
-    if (batch.claimed === 0) return total;
-    total.claimed += batch.claimed;
-    total.changed += batch.changed;
-  }
 }
 
 /** Whether a partner (a column) has evidence from a source, or had some that is gone. An index for each. */

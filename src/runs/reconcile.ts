@@ -4,12 +4,9 @@ import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { markPendingWhere } from "../evidence/pending.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
-import { scorePending } from "../scoring/score.ts";
+import { drainPending } from "../scoring/drain.ts";
 import { drifting, verify } from "../scoring/verify.ts";
 import { startSyncWithin } from "./sync.ts";
-
-/** Partners scored in one transaction while repairing. */
-const BATCH = 500;
 
 export interface ReconcileRequest {
   sources: string[];
@@ -74,9 +71,9 @@ export async function finishReconcile(
   options: { runId: number; now: () => Date },
 ): Promise<{ drift: number } | undefined> {
   if (!(await readFinishableReconciles(db)).includes(options.runId)) return undefined;
-  await drain(db, programmes, options.now);
+  await drainPending(db, programmes, { now: options.now });
   await markDrifting(db, programmes, options.runId, options.now());
-  await drain(db, programmes, options.now);
+  await drainPending(db, programmes, { now: options.now });
   // Changes that wait for the rank job are not drift: the comparison leaves their partners out.
   const stale = await cached.compare();
   await cached.rebuild();
@@ -113,11 +110,4 @@ async function markDrifting(
       sql`update runs set drift = coalesce(drift, 0) + ${drift}::int where id = ${runId} and state = 'running'`,
     );
   });
-}
-
-async function drain(db: Database, programmes: ProgrammeVersions, now: () => Date): Promise<void> {
-  for (;;) {
-    const batch = await scorePending(db, programmes, { now: now(), limit: BATCH });
-    if (batch.claimed === 0) return;
-  }
 }

@@ -25,7 +25,11 @@ interface ScoreOptions {
   /** At most so many partners in this batch. */
   limit: number;
   /** Only pending partners of this scope; everybody when absent. */
-  scope?: Scope;
+  scope?: Scope | undefined;
+  /** Never these. */
+  except?: number[] | undefined;
+  /** Is told whom it has claimed, before they are evaluated. */
+  onClaim?: ((partnerIds: number[]) => void) | undefined;
 }
 
 interface Claim {
@@ -52,6 +56,7 @@ export async function scorePending(
     const version = await programmes.inForce(tx, at);
     if (version === undefined) throw new Error("No programme is published; publish one first.");
     const ids = claims.map((row) => row.partner_id);
+    options.onClaim?.(ids);
     await tx.execute(withoutJit);
     const [written] = await tx.execute<{ changed: number; lines: number }>(
       write(differences(version.compiled, { partners: ids }, at), claims, { at, versionId: version.id }),
@@ -74,10 +79,12 @@ export async function scorePending(
 }
 
 async function claim(tx: Database, options: ScoreOptions): Promise<Claim[]> {
+  const { except = [] } = options;
+  const others = except.length === 0 ? sql`` : sql`and partner_id <> all(${sql.param(except)}::bigint[])`;
   return tx.execute<Record<string, unknown> & Claim>(sql`
     delete from pending_partners where partner_id in (
       select partner_id from pending_partners
-      where ${isInScope(options.scope ?? "all")} and exists (
+      where ${isInScope(options.scope ?? "all")} ${others} and exists (
         select from programme_versions
         where effective_from <= greatest(${options.now}::timestamptz, (select ticked_at from clock)))
       order by partner_id limit ${options.limit} for update skip locked)
