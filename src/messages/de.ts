@@ -85,7 +85,8 @@ export const de: Record<keyof typeof en, string> = {
     "{change, select, added {Version {version} des Programms, in Kraft seit {from, date, instant}, hat diese Leistung} removed {Version {version} des Programms, in Kraft seit {from, date, instant}, hat diese Leistung nicht mehr} changed {Version {version} des Programms, in Kraft seit {from, date, instant}, hat eine andere Regel für diese Leistung} other {Version {version} des Programms, in Kraft seit {from, date, instant}}} (veröffentlicht von {by})",
   "cause.time": "Zeit verging",
   "cause.calendar": "Der Kalender ging weiter: {held, number, exact}, wo es {before, number, exact} waren",
-  "cause.evidence": "Die Nachweise änderten sich{run, select, none {} other { (Lauf {run})}}",
+  "cause.evidence":
+    "Die Nachweise änderten sich{count, plural, =0 {} one { (Lauf {runs})} other { (Läufe {runs})}}",
   "cause.appeared": "erschien",
   "cause.returned": "kam wieder",
   "cause.changed": "geändert: {fields}",

@@ -76,13 +76,13 @@ export function signed(points: number): string {
 }
 
 function sayCause(messages: Messages, cause: Cause, line: HistoryLine): string {
-  const said = sayWhat(messages, cause, line);
+  const said = sayWhat(messages, cause);
   // Which part of the line it is, where there are several.
   if (cause.delta === line.delta) return said;
   return `${said}; ${messages.say("cause.delta", { delta: signed(cause.delta) })}`;
 }
 
-function sayWhat(messages: Messages, cause: Cause, { run }: HistoryLine): string {
+function sayWhat(messages: Messages, cause: Cause): string {
   switch (cause.type) {
     case "rules": {
       const { change, version, effectiveFrom: from, publishedBy: by } = cause;
@@ -94,8 +94,11 @@ function sayWhat(messages: Messages, cause: Cause, { run }: HistoryLine): string
         ? messages.say("cause.time")
         : messages.say("cause.calendar", { held, before });
     }
-    case "evidence":
-      return messages.say("cause.evidence", { run: run ?? "none" });
+    case "evidence": {
+      // Those of the evidence: the run of the line is only the last that had the partner evaluated.
+      const runs = [...new Set(cause.evidence.flatMap(({ run }) => run ?? []))].sort((a, b) => a - b);
+      return messages.say("cause.evidence", { count: runs.length, runs: runs.join(", ") });
+    }
     case "adjustment": {
       const { id, by, reason, revokedBy } = cause;
       return messages.say(`cause.adjustment.${cause.how}`, { id, by, reason, revokedBy: revokedBy ?? "" });

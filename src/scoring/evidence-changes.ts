@@ -23,7 +23,7 @@ export interface ChangedEvidence {
     | "merged-out";
   /** When it became known. */
   at: Date;
-  /** The run that recorded it. */
+  /** The run that recorded it, or whose listing lacked it; null: none did, or it is not known which. */
   run: number | null;
   /** Of a merge: the other partner's slug. */
   partner: string | null;
@@ -79,6 +79,7 @@ interface VersionRow extends EvidenceRow {
   partner: string | null;
   run_id: number | null;
   superseded_at: Date | null;
+  ended_by: number | null;
 }
 
 /** Of the evidence counted at one instant, as known at two: why it is another. */
@@ -121,7 +122,7 @@ function toChange(
   const plain = { partner: null, fields: [], rows, evidence, run: since?.run_id ?? null };
   if (since === undefined) {
     const gone = versions.filter((row) => row.superseded_at !== null && row.superseded_at <= to).at(-1);
-    return { ...plain, how: "vanished", at: gone?.superseded_at ?? to };
+    return { ...plain, how: "vanished", at: gone?.superseded_at ?? to, run: gone?.ended_by ?? null };
   }
   const at = since.recorded_at;
   if (since.partner_id === null) {
@@ -158,7 +159,8 @@ function fieldsChanged(before: EvidenceShown, since: EvidenceShown): ChangedEvid
 
 /**
  * Every version of pieces of evidence, oldest first: the current ones by evidence_current_key, the others by
- * evidence_versions_idx.
+ * evidence_versions_idx. What was taken back was taken back by the one run of its connection that was under way then and called
+ * anything absent.
  */
 async function readVersions(
   db: Database,
@@ -167,13 +169,18 @@ async function readVersions(
   if (named.length === 0) return new Map();
   const of = sql`evidence.source = named.source and evidence.external_id = named.external_id`;
   const rows = await db.execute<Record<string, unknown> & VersionRow>(sql`
-    select found.*, false as before, partners.slug as partner
+    select found.*, false as before, partners.slug as partner, ended.by as ended_by
     from unnest(${sql.param(named.map(({ source }) => source))}::text[],
       ${sql.param(named.map(({ externalId }) => externalId))}::text[]) as named (source, external_id)
     cross join lateral (
       select * from evidence where ${of} and superseded_at is null
       union all select * from evidence where ${of} and superseded_at is not null) as found
     left join partners on partners.id = found.partner_id
+    left join lateral (
+      select min(runs.id) as by from runs join run_connections on run_connections.run_id = runs.id
+      where runs.source = found.source and run_connections.connection_id = found.connection_id and absent > 0
+        and started_at <= found.superseded_at and (finished_at is null or finished_at >= found.superseded_at)
+      having count(*) = 1) as ended on true
     order by found.id`);
   const versions = new Map<string, VersionRow[]>();
   for (const row of rows) {

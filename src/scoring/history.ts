@@ -20,6 +20,7 @@ export interface HistoryLine {
   programmeVersion: number;
   /** What had the partner evaluated: evidence, identity, clock, programme, rescore, reconcile, adjustment or merge. */
   mark: string;
+  /** Of the last mark; what became known has runs of its own. */
   run: number | null;
   causes: Cause[];
   /** Points for which nothing was found. */

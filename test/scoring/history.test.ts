@@ -135,10 +135,14 @@ describe("the cause of a line", () => {
       "evidence -10: vanished c",
       "evidence 10: returned c",
     ]);
-    const [, changed] = (await linesOf(0)).flatMap(({ causes }) => causes);
-    expect(changed).toMatchObject({
+    const causes = (await linesOf(0)).flatMap((line) => line.causes);
+    expect(causes[1]).toMatchObject({
       evidence: [{ at: at(10), fields: [{ name: "endedAt", from: "–", to: at(-10).toISOString() }] }],
     });
+    // The run that recorded it, or whose listing lacked it: the first, second, fourth (the third changed no points), sixth, seventh.
+    const runs = await db.execute<{ id: number }>(sql`select id from runs order by id`);
+    const named = causes.map((cause) => (cause.type === "evidence" ? cause.evidence[0]?.run : undefined));
+    expect(named).toEqual([0, 1, 3, 5, 6].map((index) => runs[index]?.id));
   });
 
   test("names only what the line is about, however much else came with it", async () => {
