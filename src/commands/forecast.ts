@@ -27,10 +27,14 @@ export async function printForecast(
   const { total, changes } = forecast;
   output.print(messages.say("forecast.heading", { name, total: messages.number(total), until }));
   if (changes.length === 0) output.print(messages.say("forecast.none", { until }));
-  for (const change of changes) {
-    const then = messages.say("forecast.total", { total: messages.number(change.total) });
+  for (const [index, change] of changes.entries()) {
+    // Once for all that happens at one instant: in between there is no total.
+    const isLast = changes[index + 1]?.at.getTime() !== change.at.getTime();
+    const then = isLast
+      ? `, ${messages.say("forecast.total", { total: messages.number(change.total) })}`
+      : "";
     output.print("");
-    output.print(`${messages.date(change.at)}: ${sayChange(change, messages)}, ${then}`);
+    output.print(`${messages.date(change.at)}: ${sayChange(change, messages)}${then}`);
     output.print(`    ${sayWhy(change, messages)}`);
   }
 }

@@ -6,17 +6,28 @@ import type { MessageKey, Messages } from "./messages.ts";
 const SHOWN = 3;
 
 /** "5 points lost: Joint articles". */
-export function sayChange({ points, title }: ForecastChange, messages: Messages): string {
+export function sayChange(
+  { points, title }: Pick<ForecastChange, "points" | "title">,
+  messages: Messages,
+): string {
   return points < 0
     ? messages.say("forecast.lost", { points: -points, title })
     : messages.say("forecast.gained", { points, title });
 }
 
+/** A change with evidence of which more or less may be said. */
+interface Said extends Pick<ForecastChange, "because"> {
+  evidence: { title: string | null; externalId?: string; kind: string; occurredAt: Date }[];
+}
+
 /** "A welcome flow that works (13 January 2026) leaves the window". */
-export function sayWhy({ because, evidence }: ForecastChange, messages: Messages): string {
+export function sayWhy({ because, evidence }: Said, messages: Messages): string {
   const shown = evidence
     .slice(0, SHOWN)
-    .map(({ title, externalId, occurredAt }) => `${title ?? externalId} (${messages.date(occurredAt)})`);
+    .map(
+      ({ title, externalId, kind, occurredAt }) =>
+        `${title ?? externalId ?? kind} (${messages.date(occurredAt)})`,
+    );
   const more = evidence.length - shown.length;
   const what = [...shown, ...(more > 0 ? [messages.say("forecast.more", { more })] : [])].join(", ");
   const key: MessageKey = `forecast.${because}`;

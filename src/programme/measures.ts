@@ -94,14 +94,27 @@ function startsAsBits(bounds: Bounds, at: Date, period: Exclude<Period, "year">,
   return starts === undefined || starts.length === 0 ? undefined : starts;
 }
 
+/** An age at which evidence begins or ceases to count. `leaves`: there it leaves the window, and nothing else. */
+interface Edge extends Sliding {
+  leaves: boolean;
+}
+
 /** The ages at which evidence begins or ceases to count: it leaves the window, or the one before, or is mature. */
-export function slidingEdges({ window, measure, matures }: Achievement): Sliding[] {
-  const edges: Sliding[] = [];
-  if (window.type === "last") edges.push(window);
-  if (matures !== undefined) edges.push({ type: "last", ...matures });
+export function slidingEdges({ window, measure, matures }: Achievement): Edge[] {
+  const edges: Edge[] = [];
+  if (window.type === "last") edges.push({ ...window, leaves: true });
+  if (matures !== undefined) edges.push({ type: "last", ...matures, leaves: false });
   if (measure.type === "growth" && window.type === "last")
-    edges.push({ ...window, amount: 2 * window.amount });
+    edges.push({ ...window, amount: 2 * window.amount, leaves: false });
   return edges;
+}
+
+/**
+ * Whether units and points can only fall when evidence ceases to count, as long as no quantity is negative. Not so a reading,
+ * where the one before comes to the fore, and a growth, which is measured against the window before.
+ */
+export function onlyFalls({ measure }: Achievement): boolean {
+  return measure.type !== "latest" && measure.type !== "growth";
 }
 
 /** The `occurred_at` of what begins or ceases to count between two instants because a sliding edge moved past it. */

@@ -1,19 +1,20 @@
-// Forecast: what the passing of time alone will do to a score. There is no second rule in here: the evaluation is asked at every
-// instant at which something moves (evidence begins, ends, grows old or leaves a window; a calendar period or season begins;
-// an adjustment ends; another version comes into force), and what differs between two of them is the forecast.
+// Forecast: what the passing of time alone will do to a score. There is no second rule in here: the evaluation is asked at the
+// instants at which something moves (src/scoring/moments-ahead.ts), and what differs between two of them is the forecast.
+//
+// Thousands of pieces that grow old are thousands of instants, and each evaluation reads all of the pieces. Where evidence only
+// ceases to count and points can only fall, instants between two with the same points need not be asked about: whatever had
+// fallen in between could not have come back.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { CompiledProgramme } from "../programme/compile.ts";
-import { slidingEdges } from "../programme/measures.ts";
-import { ageReachedAt, calendarMoves } from "../programme/moments.ts";
 import type { ProgrammeVersion, ProgrammeVersions } from "../programme/versions.ts";
-import { boundsMovedPast } from "../programme/windows.ts";
 import { withoutJit } from "./differences.ts";
 import { adjustmentOf } from "./evaluation.ts";
+import { type Look, type Moment, readMomentsAhead } from "./moments-ahead.ts";
 import { type Outcomes, pointsChanged, readOutcomes, totalOf } from "./outcomes.ts";
 
 /** Evidence that ceases (or begins) to count at the instant of a change. */
-interface EvidenceMoved {
+export interface EvidenceMoved {
   source: string;
   externalId: string;
   kind: string;
@@ -55,12 +56,6 @@ export interface Forecast {
   changes: ForecastChange[];
 }
 
-interface Look {
-  tx: Database;
-  programmes: ProgrammeVersions;
-  partnerId: number;
-}
-
 export const forecastDays = 90;
 const DAY_MS = 86_400_000;
 
@@ -77,21 +72,29 @@ export async function readForecast(
     if (version === undefined) return undefined;
     const look = { tx, programmes, partnerId };
     const until = new Date(now.getTime() + days * DAY_MS);
-    let current = { version, outcomes: await readOutcomes(tx, version.compiled, { partnerId, at: now }) };
+    const first = {
+      at: now,
+      version,
+      outcomes: await readOutcomes(tx, version.compiled, { partnerId, at: now }),
+    };
     const { timeZone } = version.programme;
-    const forecast: Forecast = { at: now, until, total: totalOf(current.outcomes), timeZone, changes: [] };
-    for (const at of await readMoments(look, version, { from: now, to: until })) {
-      const next = await lookAt(look, at);
-      const total = totalOf(next.outcomes);
-      for (const change of inOrder(pointsChanged(current.outcomes, next.outcomes), next.version))
-        forecast.changes.push(await toChange(look, change, { at, total, before: current, after: next }));
-      current = next;
+    const forecast: Forecast = { at: now, until, total: totalOf(first.outcomes), timeZone, changes: [] };
+    let before: Instant = first;
+    for (const stretch of toStretches(await readMomentsAhead(look, version, { from: now, to: until }))) {
+      for await (const [earlier, after] of stepsWithin(look, before, stretch)) {
+        before = after;
+        const changed = inOrder(pointsChanged(earlier.outcomes, after.outcomes), after.version);
+        const total = totalOf(after.outcomes);
+        for (const change of changed)
+          forecast.changes.push(await toChange(look, change, { total, before: earlier, after }));
+      }
     }
     return forecast;
   });
 }
 
 interface Instant {
+  at: Date;
   version: ProgrammeVersion;
   outcomes: Outcomes;
 }
@@ -99,61 +102,48 @@ interface Instant {
 async function lookAt({ tx, programmes, partnerId }: Look, at: Date): Promise<Instant> {
   const version = await programmes.inForce(tx, at);
   if (version === undefined) throw new Error("The programme in force is no longer there.");
-  return { version, outcomes: await readOutcomes(tx, version.compiled, { partnerId, at }) };
+  return { at, version, outcomes: await readOutcomes(tx, version.compiled, { partnerId, at }) };
 }
 
-/** Every instant in (from, to] at which the partner's evaluation may change, ascending, each once. */
-async function readMoments(
-  look: Look,
-  first: ProgrammeVersion,
-  range: { from: Date; to: Date },
-): Promise<Date[]> {
-  const { tx, programmes, partnerId } = look;
-  const begins = await tx.execute<{ at: Date }>(sql`
-    select distinct effective_from as at from programme_versions
-    where effective_from > ${range.from} and effective_from <= ${range.to} order by at`);
-  const ends = await tx.execute<{ at: Date }>(sql`
-    select until as at from adjustments
-    where partner_id = ${partnerId} and revoked_at is null and until > ${range.from} and until <= ${range.to}
-    union select created_at from adjustments
-    where partner_id = ${partnerId} and revoked_at is null and created_at > ${range.from} and created_at <= ${range.to}`);
-  const moments = [...begins, ...ends].map((row) => row.at);
-  let [version, from]: [ProgrammeVersion | undefined, Date] = [first, range.from];
-  for (const to of [...begins.map((row) => row.at), range.to]) {
-    if (version !== undefined) moments.push(...(await momentsUnder(look, version, { from, to })));
-    [version, from] = [await programmes.inForce(tx, to), to];
-  }
-  return [...new Set(moments.map((at) => at.getTime()))].sort((a, b) => a - b).map((ms) => new Date(ms));
-}
-
-/** The same as long as one version is in force. */
-async function momentsUnder(
-  { tx, partnerId }: Look,
-  { programme }: ProgrammeVersion,
-  range: { from: Date; to: Date },
-): Promise<Date[]> {
-  const moments = calendarMoves(programme, range);
-  const theirs = sql`partner_id = ${partnerId} and superseded_at is null`;
-  const kinds = (some: { evidence: string }[]) =>
-    sql.param([...new Set(some.map(({ evidence }) => evidence))]);
-  const inForce = programme.achievements.filter(({ window }) => window.type === "in-force");
-  const rows = await tx.execute<{ at: Date }>(sql`
-    select occurred_at as at from evidence where ${theirs} and kind = any(${kinds(programme.achievements)}::text[])
-      and occurred_at > ${range.from} and occurred_at <= ${range.to}
-    union select ended_at from evidence where ${theirs} and kind = any(${kinds(inForce)}::text[])
-      and ended_at > ${range.from} and ended_at <= ${range.to}`);
-  moments.push(...rows.map((row) => row.at));
-  for (const achievement of programme.achievements) {
-    for (const edge of slidingEdges(achievement)) {
-      const moved = boundsMovedPast(edge, range.from, range.to, programme);
-      if (moved === undefined) continue;
-      const aged = await tx.execute<{ occurred_at: Date }>(sql`
-        select distinct occurred_at from evidence
-        where ${theirs} and kind = ${achievement.evidence} and occurred_at >= ${moved.from} and occurred_at < ${moved.to}`);
-      moments.push(...aged.map((row) => ageReachedAt(edge, row.occurred_at, programme.timeZone)));
+/** Moments at which points can only fall, as long as one follows the other; every other moment by itself. In order. */
+function toStretches(moments: Moment[]): Date[][] {
+  const stretches: Date[][] = [];
+  let falling: Date[] | undefined;
+  for (const { at, onlyFalls } of moments) {
+    if (onlyFalls && falling !== undefined) falling.push(at);
+    else {
+      const stretch = [at];
+      stretches.push(stretch);
+      falling = onlyFalls ? stretch : undefined;
     }
   }
-  return moments.filter((at) => range.from < at && at <= range.to);
+  return stretches;
+}
+
+/**
+ * Neighbouring instants of a stretch, in order, `before` being the one that precedes it: all those between which points move, and
+ * last of all the stretch's end.
+ */
+async function* stepsWithin(
+  look: Look,
+  before: Instant,
+  stretch: Date[],
+  known?: Instant,
+): AsyncGenerator<[Instant, Instant]> {
+  const end = stretch.at(-1);
+  if (end === undefined) return;
+  const after = known ?? (await lookAt(look, end));
+  if (stretch.length === 1 || pointsChanged(before.outcomes, after.outcomes).length === 0) {
+    yield [before, after];
+    return;
+  }
+  const half = Math.ceil(stretch.length / 2);
+  let middle = before;
+  for await (const step of stepsWithin(look, before, stretch.slice(0, half))) {
+    yield step;
+    middle = step[1];
+  }
+  yield* stepsWithin(look, middle, stretch.slice(half), after);
 }
 
 /** As the programme lists them; what it does not know (adjustments, achievements of the version before) last. */
@@ -171,9 +161,9 @@ function inOrder<Change extends { key: string }>(
 async function toChange(
   look: Look,
   { key, points }: { key: string; points: number },
-  moment: { at: Date; total: number; before: Instant; after: Instant },
+  { total, before, after }: { total: number; before: Instant; after: Instant },
 ): Promise<ForecastChange> {
-  const { at, total, before, after } = moment;
+  const { at } = after;
   const line = { at, achievement: key, points, total };
   const adjustment = adjustmentOf(key);
   if (adjustment !== undefined) {

@@ -6,12 +6,12 @@ import { chooseLocale, type Messages, openMessages } from "../messages/messages.
 import { type FoundPartner, findPartner } from "../partners/find.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
 import { adjustmentOf } from "../scoring/evaluation.ts";
-import { type Forecast, forecastDays, readForecast } from "../scoring/forecast.ts";
+import { type EvidenceMoved, type Forecast, forecastDays, readForecast } from "../scoring/forecast.ts";
 import { readProspects, toShownProspects } from "../scoring/prospects.ts";
 import { postgresStandings } from "../standings/postgres.ts";
 import type { Standing } from "../standings/standings.ts";
-import { toCalendar } from "./calendar.ts";
-import { openTurns } from "./turns.ts";
+import { type PublicEvidence, type PublicForecast, toCalendar } from "./calendar.ts";
+import { openTurns, TooManyWaiting } from "./turns.ts";
 
 interface Parts {
   db: Database;
@@ -20,20 +20,28 @@ interface Parts {
 }
 
 /**
- * Looking ahead evaluates a partner at hundreds of instants, in one transaction: as many requests as the pool has connections
- * would keep the standings, the health check and the score job waiting.
+ * Looking ahead evaluates a partner at many instants, in one transaction: as many requests as the pool has connections would keep
+ * the standings, the health check and the score job waiting. Whoever finds the queue full is asked to come back.
  */
-const AT_A_TIME = 2;
+const TURNS = { atOnce: 2, waiting: 20 };
+const BUSY_SECONDS = 5;
 
 /** What a question is answered with; undefined: no programme is published, so there is nothing ahead. */
 type Answer = (partner: FoundPartner, standing: Standing, c: Context) => Promise<Response | undefined>;
 
-/** `notFound` answers for partners that are not in the standings. */
+/** How questions are refused and their parameters read, the same for every route. */
+interface Manners {
+  /** For partners that are not in the standings. */
+  notFound(c: Context): Response;
+  busy(c: Context, seconds: number): Response;
+  wholeNumber(c: Context, name: string, bounds: { fallback: number; least: number; most: number }): number;
+}
+
 export function aheadHandlers(
   { db, programmes, now }: Parts,
-  notFound: (c: Context) => Response,
+  { notFound, busy, wholeNumber }: Manners,
 ): Record<"quick-wins" | "forecast" | "forecast.ics", Handler> {
-  const inTurn = openTurns(AT_A_TIME);
+  const inTurn = openTurns(TURNS);
   const about = (name: string, answer: Answer): Handler => {
     return async (c) => {
       const slug = c.req.param("slug") ?? "";
@@ -41,7 +49,12 @@ export function aheadHandlers(
       const standing = partner && (await postgresStandings(db).of(partner.id));
       if (partner === undefined || standing === undefined) return notFound(c);
       if (partner.slug !== slug) return c.redirect(`/api/partners/${partner.slug}/${name}`, 308);
-      return (await inTurn(() => answer(partner, standing, c))) ?? notFound(c);
+      try {
+        return (await inTurn(() => answer(partner, standing, c))) ?? notFound(c);
+      } catch (error) {
+        if (error instanceof TooManyWaiting) return busy(c, BUSY_SECONDS);
+        throw error;
+      }
     };
   };
   return {
@@ -51,10 +64,11 @@ export function aheadHandlers(
     }),
 
     forecast: about("forecast", async ({ id, slug, name }, _, c) => {
-      const forecast = await readForecast(db, programmes, { partnerId: id, now: now() });
+      const days = wholeNumber(c, "days", { fallback: forecastDays, least: 1, most: forecastDays });
+      const forecast = await readForecast(db, programmes, { partnerId: id, now: now(), days });
       if (forecast === undefined) return undefined;
-      const { total, timeZone, changes } = withoutReasons(forecast, speak(c, forecast.timeZone));
-      return c.json({ partner: { slug, name }, days: forecastDays, total, timeZone, changes });
+      const { total, timeZone, changes } = forEverybody(forecast, speak(c, forecast.timeZone));
+      return c.json({ partner: { slug, name }, days, total, timeZone, changes });
     }),
 
     "forecast.ics": about("forecast.ics", async (partner, { reachedAt: changedAt }, c) => {
@@ -62,7 +76,7 @@ export function aheadHandlers(
       if (forecast === undefined) return undefined;
       const messages = speak(c, forecast.timeZone);
       c.header("Content-Type", "text/calendar; charset=utf-8");
-      const shown = withoutReasons(forecast, messages);
+      const shown = forEverybody(forecast, messages);
       return c.body(toCalendar({ partner, forecast: shown, changedAt, messages }));
     }),
   };
@@ -75,13 +89,20 @@ function speak(c: Context, timeZone: string): Messages {
   return messages;
 }
 
-/** Why an adjustment was made is for those who may see it: not for everybody, as on the partner's page. */
-function withoutReasons(forecast: Forecast, messages: Messages): Forecast {
-  const changes = forecast.changes.map((change) => {
+/**
+ * What everybody may see. Why an adjustment was made is for those who may see it, as on the partner's page; and of evidence only
+ * what is public by itself: its title where there is a page to it (a certificate's may be a person's name), and never what another
+ * system calls it.
+ */
+function forEverybody(forecast: Forecast, messages: Messages): PublicForecast {
+  const changes = forecast.changes.map(({ evidence, ...change }) => {
     const id = adjustmentOf(change.achievement);
-    return id === undefined
-      ? change
-      : { ...change, title: messages.say("adjustment.title", { id: String(id) }) };
+    const title = id === undefined ? change.title : messages.say("adjustment.title", { id: String(id) });
+    return { ...change, title, evidence: evidence.map(toPublic) };
   });
   return { ...forecast, changes };
+}
+
+function toPublic({ kind, occurredAt, endedAt, title, link }: EvidenceMoved): PublicEvidence {
+  return { kind, occurredAt, endedAt, title: link === null ? null : title, link };
 }

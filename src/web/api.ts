@@ -50,7 +50,10 @@ const highestOffset = 1_000_000_000;
 
 /** The application; {@link openWeb} serves it. Errors are JSON: `{ error: { code, message, parameter? } }`. */
 export function createApi({ db, standings, programme, programmes, sources, now, logger }: ApiParts): Hono {
-  const ahead = aheadHandlers({ db, programmes, now }, refusePartner);
+  const ahead = aheadHandlers(
+    { db, programmes, now },
+    { notFound: refusePartner, busy: refuseForNow, wholeNumber: readWholeNumber },
+  );
   const handlers: Record<keyof typeof routes, Handler> = {
     async "/healthz"(c) {
       const health = await readHealth({ db, sources, cacheState: () => standings.cacheState(), now: now() });
@@ -134,9 +137,14 @@ function refusePartner(c: Context): Response {
   return refuse(c, 404, "not-found", "There is no such partner in the standings.");
 }
 
+function refuseForNow(c: Context, seconds: number): Response {
+  c.header("Retry-After", String(seconds));
+  return refuse(c, 503, "busy", `Too many ask this at the moment: try again in ${seconds} seconds.`);
+}
+
 function refuse(
   c: Context,
-  status: 400 | 404 | 405 | 500,
+  status: 400 | 404 | 405 | 500 | 503,
   code: string,
   message: string,
   parameter?: string,

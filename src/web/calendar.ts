@@ -3,11 +3,18 @@ import ICAL from "ical.js";
 import { sayChange, sayWhy } from "../messages/forecast.ts";
 import type { Messages } from "../messages/messages.ts";
 import { wallClock } from "../programme/calendar.ts";
-import type { Forecast } from "../scoring/forecast.ts";
+import type { EvidenceMoved, Forecast, ForecastChange } from "../scoring/forecast.ts";
+
+export type PublicEvidence = Omit<EvidenceMoved, "source" | "externalId">;
+
+/** Without what is not for everybody. */
+export interface PublicForecast extends Omit<Forecast, "changes"> {
+  changes: (Omit<ForecastChange, "evidence"> & { evidence: PublicEvidence[] })[];
+}
 
 export interface CalendarOf {
   partner: { slug: string; name: string };
-  forecast: Forecast;
+  forecast: PublicForecast;
   /** When what the feed is about last changed: the DTSTAMP of its events, so that the same forecast is the same text. */
   changedAt: Date;
   messages: Messages;
@@ -30,7 +37,7 @@ export function toCalendar({ partner, forecast, changedAt, messages }: CalendarO
   );
   calendar.addPropertyWithValue("x-wr-timezone", forecast.timeZone);
   const stamp = ICAL.Time.fromJSDate(changedAt, true);
-  for (const change of forecast.changes.filter(({ points }) => points < 0)) {
+  for (const change of losses(forecast)) {
     const event = new ICAL.Component("vevent");
     const uid = `${partner.slug}/${change.achievement}/${change.at.getTime()}@standings`;
     event.addPropertyWithValue("uid", uid);
@@ -43,6 +50,13 @@ export function toCalendar({ partner, forecast, changedAt, messages }: CalendarO
     calendar.addSubcomponent(event);
   }
   return `${calendar.toString()}\r\n`;
+}
+
+/** Not what another achievement makes up for at the same instant: whoever reads the calendar is not to fear for nothing. */
+function losses({ changes }: PublicForecast): PublicForecast["changes"] {
+  const net = new Map<number, number>();
+  for (const { at, points } of changes) net.set(at.getTime(), (net.get(at.getTime()) ?? 0) + points);
+  return changes.filter(({ at, points }) => points < 0 && (net.get(at.getTime()) ?? 0) < 0);
 }
 
 /**

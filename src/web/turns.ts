@@ -2,12 +2,16 @@
 
 type Turns = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Does the work of `most` callers at a time, in the order in which they asked. */
-export function openTurns(most: number): Turns {
+/** So many wait already that whoever asks now had better come back later. */
+export class TooManyWaiting extends Error {}
+
+/** Does the work of `atOnce` callers at a time, in the order in which they asked; `waiting` may wait. Throws {@link TooManyWaiting}. */
+export function openTurns({ atOnce, waiting: most }: { atOnce: number; waiting: number }): Turns {
   const waiting: (() => void)[] = [];
   let working = 0;
   return async (work) => {
-    if (working >= most) {
+    if (working >= atOnce) {
+      if (waiting.length >= most) throw new TooManyWaiting(`${most} are waiting for their turn already.`);
       await new Promise<void>((resolve) => {
         waiting.push(resolve);
       });

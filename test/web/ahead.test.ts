@@ -40,8 +40,13 @@ beforeAll(async () => {
     db,
     connection,
     [
-      fact("a", { occurredAt: ago(80), title }),
-      fact("b", { kind: "certificate", occurredAt: ago(400), endedAt: new Date("2026-07-01T15:30:00Z") }),
+      fact("a", { occurredAt: ago(80), title, link: "https://partner.example/article" }),
+      fact("b", {
+        kind: "certificate",
+        title: "Vera Brandt",
+        occurredAt: ago(400),
+        endedAt: new Date("2026-07-01T15:30:00Z"),
+      }),
       fact("c", { kind: "visit", occurredAt: ago(30) }),
     ],
     now,
@@ -108,6 +113,30 @@ describe("GET /api/partners/:slug/forecast", () => {
       { at: "2026-06-30T22:00:00.000Z", achievement: "monthly", points: -7, total: 10, because: "left" },
       { at: "2026-07-01T15:30:00.000Z", achievement: "certified", points: -10, total: 0, because: "ended" },
     ]);
+  });
+});
+
+describe("what everybody may see of the evidence ahead", () => {
+  test("is its title where it has a page of its own, and never what another system calls it", async () => {
+    const body = (await (await ask("partner-1/forecast")).json()) as {
+      changes: { evidence: Record<string, unknown>[] }[];
+    };
+    const [article, , certificate] = body.changes.map(({ evidence }) => evidence[0]!);
+    expect(article).toMatchObject({ kind: "article", link: "https://partner.example/article" });
+    expect(article!["title"]).toContain("Ein sehr langer Titel");
+    expect(certificate).toMatchObject({ kind: "certificate", title: null, link: null });
+    for (const one of [article, certificate])
+      expect(Object.keys(one!).sort()).toEqual(["endedAt", "kind", "link", "occurredAt", "title"]);
+    const calendar = await (await ask("partner-1/forecast.ics")).text();
+    expect(calendar).not.toContain("Vera Brandt");
+    expect(calendar).toContain("certificate (");
+  });
+
+  test("reaches as many days ahead as asked for", async () => {
+    const body = (await (await ask("partner-1/forecast?days=12")).json()) as Record<string, unknown>;
+    expect(body).toMatchObject({ days: 12, changes: [{ achievement: "articles" }] });
+    for (const days of ["0", "91", "many", "1&days=2"])
+      expect((await ask(`partner-1/forecast?days=${days}`)).status).toBe(400);
   });
 });
 
