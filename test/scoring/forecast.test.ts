@@ -4,12 +4,14 @@ import { sql } from "drizzle-orm";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
+import { parseProgramme } from "../../src/programme/document.ts";
 import { type Forecast, readForecast } from "../../src/scoring/forecast.ts";
 import { numRuns, timeFor } from "../cases.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { replaceEvidence, seedPartners } from "../programme/evidence.ts";
 import { histories, PARTNERS, programmes } from "../programme/histories.ts";
-import { evaluate, local } from "../programme/reference.ts";
+import { type EvidenceRow, evaluate, local } from "../programme/reference.ts";
+import { programmeText } from "./programmes.ts";
 import { openVersionsOf } from "./versions-of.ts";
 
 const DAY_MS = 86_400_000;
@@ -105,4 +107,46 @@ describe("the forecast", () => {
     },
     timeFor(3000),
   );
+
+  // Points that are lost and come back between two instants at which nothing else moves are not to be passed over.
+  describe("asks about every instant at which points may come back", () => {
+    const now = new Date("2026-06-15T12:00:00Z");
+    const later = (days: number) => new Date(now.getTime() + days * DAY_MS);
+    const row = (id: number, daysAgo: number, quantity: number, endsIn: number | null) => ({
+      ...{ id, partnerId: 0, kind: "article", hundredths: quantity * 100, attributes: {} },
+      occurredAt: later(-daysAgo),
+      endedAt: endsIn === null ? null : later(endsIn),
+      recordedAt: later(-100),
+      supersededAt: null,
+    });
+    const forecastOf = async (rule: { measure: unknown; window: unknown }, rows: EvidenceRow[]) => {
+      await replaceEvidence(db, partners, rows);
+      await db.execute(sql`delete from adjustments`);
+      const text = programmeText({
+        rule: { evidence: "article", award: { points: 5, "at-least": 2 }, ...rule },
+      });
+      const versions = await openVersionsOf(db, [
+        { programme: parseProgramme(text, "programme.yaml"), effectiveFrom: new Date(0) },
+      ]);
+      const { changes } = (await readForecast(db, versions, { partnerId: partners[0]!, now }))!;
+      return changes.map(({ at, points }) => [Math.round((at.getTime() - now.getTime()) / DAY_MS), points]);
+    };
+
+    test("because a negative quantity leaves a sum", async () => {
+      const rows = [row(1, 80, 2, null), row(2, 70, -2, null), row(3, 60, 2, null)];
+      expect(await forecastOf({ measure: "sum", window: { last: "90 days" } }, rows)).toEqual([
+        [10, -5],
+        [20, 5],
+        [30, -5],
+      ]);
+    });
+
+    test("because the reading before another that has ended comes to the fore", async () => {
+      const rows = [row(1, 10, 2, 10), row(2, 20, 1, 20), row(3, 30, 2, null)];
+      expect(await forecastOf({ measure: "latest", window: "in-force" }, rows)).toEqual([
+        [10, -5],
+        [20, 5],
+      ]);
+    });
+  });
 });
