@@ -1,4 +1,4 @@
-// The worker of the collect bench: a process of its own, so that its memory is a worker's and nothing else's. It does what
+// The worker of the collect and isolation benches: a process of its own, so that its memory is a worker's and nothing else's. It does what
 // its parent says, a message at a time.
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
@@ -15,7 +15,7 @@ export type Order = { sync: string; full: boolean } | { end: true };
 export type Report = { ready: true } | { seconds: number; peakRssMb: number } | { failed: string };
 
 const POLL_MS = 10;
-const [url = "", sources = ""] = process.argv.slice(2);
+const [url = "", sources = "", redisUrl = ""] = process.argv.slice(2);
 
 async function syncAndScore(context: Context, order: { sync: string; full: boolean }): Promise<void> {
   const request = { sources: [order.sync], full: order.full, askedBy: "bench" };
@@ -33,6 +33,7 @@ async function syncAndScore(context: Context, order: { sync: string; full: boole
 
 const config = loadConfig({
   DATABASE_URL: url,
+  REDIS_URL: redisUrl,
   STANDINGS_SECRET_KEY: Buffer.alloc(32).toString("base64"),
 });
 const context = await openContext(config, parseSources(sources, "sources.yaml"), openLog("error"));

@@ -2,6 +2,7 @@
 // its limit. With DATABASE_URL they run on that server, in databases of their own.
 import { parseArgs } from "node:util";
 import { collect } from "./collect.ts";
+import { isolation } from "./isolation.ts";
 import { tell } from "./lines.ts";
 import { openBenchServer } from "./postgres.ts";
 import { rescore } from "./rescore.ts";
@@ -10,6 +11,7 @@ import { rescoreUnderRead } from "./rescore-under-read.ts";
 
 const benches = {
   collect,
+  isolation,
   rescore,
   "rescore-sizes": rescoreSizes,
   "rescore-under-read": rescoreUnderRead,
