@@ -52,3 +52,10 @@ export function positive(value: string): number {
   if (!/^[1-9]\d{0,14}$/.test(value)) throw new InvalidArgumentError("Expected a whole number from 1.");
   return Number(value);
 }
+
+/** Commands that somebody answers for. */
+export interface By {
+  by?: string;
+}
+
+export const BY = ["--by <name>", "who answers for it (STANDINGS_ADMIN, or who is logged in)"] as const;

@@ -1,7 +1,8 @@
 // The command that erases what is known of a partner: partners forget.
 import type { Command } from "commander";
+import { readAdministrator } from "../commands/administrator.ts";
 import { forget } from "../commands/forget.ts";
-import type { Calls } from "./calls.ts";
+import { BY, type By, type Calls } from "./calls.ts";
 
 /** Into the group that src/cli/partners.ts has made. */
 export function addForget(program: Command, { output, working }: Calls): void {
@@ -11,10 +12,11 @@ export function addForget(program: Command, { output, working }: Calls): void {
     .description("erases everything that names a partner, for good; the sums of its ledger stay")
     .argument("<partner>", "its slug")
     .option("--yes", "it is meant: this cannot be taken back", false)
-    .option("--by <name>", "who asks for it", "command line")
-    .action(async (partner: string, options: { yes: boolean; by: string }) => {
+    .option(...BY)
+    .action(async (partner: string, { yes, by }: By & { yes: boolean }) => {
       await working(async ({ context }, signal) => {
-        await forget(context, output, { partner, ...options }, signal);
+        const request = { partner, yes, by: readAdministrator(by, context.config.admin) };
+        await forget(context, output, request, signal);
       });
     });
 }

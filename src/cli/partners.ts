@@ -7,13 +7,7 @@ import { merge, unmerge } from "../commands/merge.ts";
 import { readText } from "../commands/open.ts";
 import { importConnections } from "../connections.ts";
 import { importPartners } from "../partners/import.ts";
-import { type Calls, type Json, positive } from "./calls.ts";
-
-interface By {
-  by?: string;
-}
-
-const BY = ["--by <name>", "who answers for it (STANDINGS_ADMIN, or who is logged in)"] as const;
+import { BY, type By, type Calls, type Json, positive } from "./calls.ts";
 
 export function addPartners(program: Command, calls: Calls): void {
   addPartnerCommands(program, calls);

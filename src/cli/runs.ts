@@ -4,7 +4,7 @@ import { readAdministrator } from "../commands/administrator.ts";
 import { beginRescore, cancel } from "../commands/rescore.ts";
 import { decide, printHeld, printRuns } from "../commands/runs.ts";
 import { beginReconcile, beginSync, finishAndReport } from "../commands/sync.ts";
-import { type Calls, type Json, positive } from "./calls.ts";
+import { BY, type By, type Calls, type Json, positive } from "./calls.ts";
 
 type RescoreCall = Json & {
   partner?: string;
@@ -81,17 +81,19 @@ export function addRuns(program: Command, { output, reading, working, failing }:
       .command(name)
       .description(description)
       .argument("<run>", "its number", positive)
-      .option("--by <name>", "who decides", "command line")
-      .action((runId: number, { by }: { by: string }) =>
-        reading(({ context }) => decide(context, output, { runId, decision, by })),
+      .option(...BY)
+      .action((runId: number, { by }: By) =>
+        reading(({ context }) =>
+          decide(context, output, { runId, decision, by: readAdministrator(by, context.config.admin) }),
+        ),
       );
   }
   runs
     .command("cancel")
     .description("end a rescore between two of its ranges; rescore --resume goes on with it")
     .argument("<run>", "its number", positive)
-    .option("--by <name>", "who answers for it (STANDINGS_ADMIN, or who is logged in)")
-    .action((runId: number, { by }: { by?: string }) =>
+    .option(...BY)
+    .action((runId: number, { by }: By) =>
       reading(({ context }) =>
         cancel(context, output, { runId, by: readAdministrator(by, context.config.admin) }),
       ),

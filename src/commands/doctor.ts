@@ -201,7 +201,14 @@ async function findTrouble(context: Context, source: Source): Promise<Finding[]>
     select key, max(run_id) as run, count(*)::int as losses from held_losses join connections on connections.id = connection_id
     where source = ${source.key} and active and decision is null group by key order by key`);
   const resting = await readResting(context.db, source.key);
+  const last = await readLastRun(context, source);
+  const failed = last?.state === "failed" && resting.length === 0 ? [last] : [];
   return [
+    ...failed.map(({ id, reason }) => ({
+      part: source.key,
+      ok: false,
+      message: `its last run (${id}) has failed${reason === null ? "" : `: ${reason}`}; try it again with: standings sync ${source.key}`,
+    })),
     ...held.map(({ key, run, losses }) => ({
       part: `${source.key}/${key}`,
       ok: false,
@@ -213,6 +220,17 @@ async function findTrouble(context: Context, source: Source): Promise<Finding[]>
       message: whyResting(connection, context.now()),
     })),
   ];
+}
+
+async function readLastRun(
+  context: Context,
+  source: Source,
+): Promise<{ id: number; state: string; reason: string | null } | undefined> {
+  const [run] = await context.db.execute<{ id: number; state: string; reason: string | null }>(sql`
+    select runs.id, runs.state, coalesce(runs.reason, (
+      select string_agg(distinct run_connections.reason, '; ') from run_connections where run_id = runs.id)) as reason
+    from runs where source = ${source.key} and state <> 'running' order by id desc limit 1`);
+  return run;
 }
 
 function whyResting({ source, failures, refused, restUntil, reason }: RestingConnection, now: Date): string {

@@ -1,6 +1,7 @@
 // standings rescore and standings runs cancel.
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
+import { requirePartner } from "../partners/find.ts";
 import { cancelRescore, readOpenRanges, resumeRescore, startRescore } from "../runs/rescore.ts";
 import type { Output } from "../terminal/output.ts";
 
@@ -44,8 +45,12 @@ async function startNew(
   context: Context,
   scope: Pick<RescoreOptions, "partner" | "achievement" | "source">,
 ): Promise<number> {
+  // A slug that leads to another partner since a merge is as good as that one's.
+  const slug =
+    scope.partner === undefined ? undefined : (await requirePartner(context.db, scope.partner)).slug;
   const { runId } = await startRescore(context.db, context.programmes, {
     ...scope,
+    partner: slug,
     askedBy: "command line",
     now: context.now(),
   });

@@ -142,7 +142,7 @@ function checkMeasure(
     const message = `expected at most ${longestStreak} units: a streak is counted no further`;
     problems.push({ path: [...path, "award"], message });
   }
-  const periods = window === undefined ? undefined : periodsIn(window, measure);
+  const periods = window === undefined ? undefined : mostPeriods(window, measure);
   if (periods !== undefined && award !== undefined && mostUnits(award) > periods) {
     const message = `expected at most ${periods} units: the window has no more periods`;
     problems.push({ path: [...path, "award"], message });
@@ -156,6 +156,21 @@ const PERIODS: Record<string, Record<string, number>> = {
   quarter: { month: 3, quarter: 1 },
   year: { month: 12, quarter: 4 },
 };
+
+const SHORTEST_DAYS = { week: 7, month: 28, quarter: 90 };
+
+/**
+ * How many calendar periods can hold evidence of one window, at most; undefined where there is no bound, or the measure counts none.
+ * Where a window cuts into periods it is as many as would fit, and one: some windows hold less.
+ */
+function mostPeriods(window: WindowDocument, measure: MeasureDocument): number | undefined {
+  if (typeof measure === "string") return undefined;
+  const period = "periods" in measure ? measure.periods : "streak" in measure ? measure.streak : undefined;
+  if (period === undefined || typeof window === "string") return undefined;
+  const span = "previous" in window ? `1 ${window.previous}` : longestIn(window);
+  const most = span === undefined ? undefined : Math.ceil(daysOf(span) / SHORTEST_DAYS[period]) + 1;
+  return ("periods" in measure ? periodsIn(window, measure) : undefined) ?? most;
+}
 
 /** How many calendar periods a window consists of; undefined where it cuts into one, or has no bounds. */
 function periodsIn(window: WindowDocument, measure: MeasureDocument): number | undefined {

@@ -15,24 +15,25 @@ export interface Verification {
   evaluation: string[];
   /** The score is not the sum of its achievements. */
   achievements: string[];
-  /** The ledger does not add up to what is stored, achievement by achievement. */
+  /** The ledger does not add up to what is stored, achievement by achievement; or it has lines of nobody. */
   ledger: string[];
 }
 
 /**
  * Holds every stored score against the evaluation, its achievements and its ledger, in one snapshot; writes nothing.
  * Partners that are pending, or will be at the clock's next tick, are counted but not compared: they are known to wait.
- * The lists hold slugs, at most 100 each.
+ * The lists hold slugs, at most 100 each; lines of the ledger that belong to no partner, which no key forbids, are named by its number.
  */
 export async function verify(db: Database, programmes: ProgrammeVersions, now: Date): Promise<Verification> {
   const [row] = await db.execute<Record<string, unknown> & Verification>(sql`
     ${await judgement(db, programmes, now)}
     select (select count(*)::int from partners) as partners,
       (select count(*)::int from waiting) as pending,
-      (select count(*)::int from judged where by_evaluation or by_achievements or by_ledger) as drift,
+      (select count(*)::int from judged where by_evaluation or by_achievements or by_ledger)
+        + (select count(*)::int from unknown) as drift,
       array(select slug from judged where by_evaluation order by 1 limit 100) as evaluation,
       array(select slug from judged where by_achievements order by 1 limit 100) as achievements,
-      array(select slug from judged where by_ledger order by 1 limit 100) as ledger`);
+      array(select slug from judged where by_ledger union all select slug from unknown order by 1 limit 100) as ledger`);
   if (row === undefined) throw new Error("The verification returned no row.");
   const { partners, pending, drift, evaluation, achievements, ledger } = row;
   return { partners, pending, drift, evaluation, achievements, ledger };
@@ -68,6 +69,9 @@ async function judgement(db: Database, programmes: ProgrammeVersions, now: Date)
         select partner_id, achievement, sum(delta) as points from ledger group by 1, 2) as lines
       full join (select partner_id, achievement, points from achievements_held) as held using (partner_id, achievement)
       where coalesce(lines.points, 0) <> coalesce(held.points, 0)),
+    unknown as materialized (
+      select 'number ' || partner_id || ', who is no partner' as slug from unbalanced
+      where not exists (select from partners where partners.id = unbalanced.partner_id)),
     held as materialized (select partner_id, sum(points) as points from achievements_held group by 1),
     judged as materialized (
       select partners.id as partner_id, slug, evaluated.partner_id is not null as by_evaluation,

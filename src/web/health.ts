@@ -15,6 +15,8 @@ interface SourceHealth extends SourceFreshness {
   state: "never-ran" | "fresh" | "stale";
   /** The evidence is at least as fresh as this; null: no run was ever complete. */
   lastCompleteAt: Date | null;
+  /** How its last run ended, `new` before the first: a failure is seen here before the evidence is older than promised. */
+  lastRun: string;
 }
 
 export interface Health {
@@ -75,7 +77,7 @@ interface SourceFacts {
 function toSourceHealth({ key, freshWithinMs }: SourceFreshness, facts: SourceFacts | undefined, now: Date) {
   const lastCompleteAt = facts?.lastCompleteAt ?? null;
   const state = toSourceState();
-  return { key, freshWithinMs, state, lastCompleteAt };
+  return { key, freshWithinMs, state, lastCompleteAt, lastRun: facts?.state ?? "new" };
 
   function toSourceState(): SourceHealth["state"] {
     if (lastCompleteAt !== null)

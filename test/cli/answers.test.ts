@@ -308,7 +308,7 @@ describe("runs", () => {
   });
 
   test("approve refuses a run that is not held", async () => {
-    const { code, stderr } = await call("runs", "approve", "1");
+    const { code, stderr } = await call("runs", "approve", "1", "--by", "ann");
     expect({ code, stderr }).toEqual({
       code: 2,
       stderr: "standings: run 1 is not held; see: standings runs\n",
@@ -425,7 +425,7 @@ describe("partners forget", () => {
   test("asks whether it is meant, and then leaves nothing in the standings", async () => {
     const slug = "to-be-forgotten";
     await linesOf("partners", "import", await fileWith("forget.csv", `slug,name\n${slug},To Be Forgotten\n`));
-    const asked = await call("partners", "forget", slug);
+    const asked = await call("partners", "forget", slug, "--by", "ann");
     expect(asked).toMatchObject({ code: 2 });
     expect(asked.stderr).toContain("if it is meant, add --yes");
     const [said] = await linesOf("partners", "forget", slug, "--yes", "--by", "ann");

@@ -1,6 +1,8 @@
 // standings doctor: what is well, and what is not with its remedy.
+
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sql } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, openDeployment } from "../e2e/deployment.ts";
 import { answerOf, callUnder } from "./calling.ts";
@@ -65,6 +67,17 @@ describe("a source", () => {
     open.sandbox.faults.set("blog", { mode: "429", retryAfter: 1, times: 1 });
     expect(await answerOf(open.env, "doctor")).toMatch(/^ok {4}blog: /m);
     expect(open.sandbox.faults.asked()).toEqual({});
+  });
+
+  test("whose last run has failed is named with the reason, also while its evidence is fresh", async () => {
+    const { db } = open.context;
+    const [run] = await db.execute<{ id: number }>(sql`
+      insert into runs (kind, source, asked_by, state, reason, started_at, finished_at)
+      values ('sync', 'fairs', 'test', 'failed', 'no heading stand', now(), now()) returning id`);
+    expect(await failuresUnder({})).toEqual([
+      `FAIL  fairs: its last run (${run!.id}) has failed: no heading stand; try it again with: standings sync fairs`,
+    ]);
+    await db.execute(sql`delete from runs`);
   });
 
   test("whose token is refused names the account and how to give it another", async () => {

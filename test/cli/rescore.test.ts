@@ -1,4 +1,7 @@
 // A rescore as processes know it: cancelled, interrupted, killed, and one that cannot succeed.
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { transaction } from "../../db/client.ts";
@@ -94,6 +97,24 @@ describe("a rescore", () => {
     expect(await readLatest()).toMatchObject({ state: "partial", reason: "cancelled by Jane" });
     await answerOf(open.env, "rescore", "--resume", String(id));
     expect(await readLatest()).toMatchObject({ id, state: "complete", partsDone: 3 });
+  });
+
+  test("of a partner by the slug it had before a merge is one of the partner it leads to", async () => {
+    const { db } = open.context;
+    const csv = "slug,name\nnow-merged,Now Merged\n";
+    const file = join(await mkdtemp(join(tmpdir(), "standings-rescore-")), "partners.csv");
+    await writeFile(file, csv);
+    await answerOf(open.env, "partners", "import", file);
+    const [into] = await db.execute<{ id: number; slug: string }>(
+      sql`select id, slug from partners where status = 'active' and slug <> 'now-merged' order by id limit 1`,
+    );
+    await answerOf(open.env, "partners", "merge", "now-merged", into!.slug, "--by", "Jane");
+    await answerOf(open.env, "rescore", "--partner", "now-merged");
+    const { id } = await readLatest();
+    const ranges = await db.execute(
+      sql`select first_partner, last_partner from run_ranges where run_id = ${id}`,
+    );
+    expect(ranges).toEqual([{ first_partner: into!.id, last_partner: into!.id }]);
   });
 
   test("that can never write ends with 1 and the reason, instead of waiting for ever", async () => {

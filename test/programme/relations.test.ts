@@ -180,6 +180,20 @@ describe("a programme with relations", () => {
       "25: achievements.fairs.award: expected at most 3 units: the window has no more periods",
     ],
     [
+      "a longer streak than the window holds",
+      [
+        [
+          "measure: { streak: quarter }\n    window: ever",
+          "measure: { streak: week }\n    window: { last: 4 weeks }",
+        ],
+        [
+          "award: { each: 5, cap: 10 }\n    category: together\n    requires",
+          "award: { points: 10, at-least: 6 }\n    category: together\n    requires",
+        ],
+      ],
+      "25: achievements.fairs.award: expected at most 5 units: the window has no more periods",
+    ],
+    [
       "evidence that is mature when its period is no longer the one before",
       [["{ last: 12 months }", "{ previous: week }"]],
       "16: achievements.articles.matures: expected less than 2 weeks: evidence would leave the window before it counts",

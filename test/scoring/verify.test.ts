@@ -129,6 +129,17 @@ describe("verify", () => {
     expect(await verify(db, programmes, at(3))).toEqual({ partners: 2, pending: 0, drift: 0, ...clean });
   });
 
+  test("finds lines of the ledger that belong to no partner, which nothing can repair", async () => {
+    await db.execute(sql`
+      insert into ledger (partner_id, score_version, achievement, delta, cause, programme_version, at)
+      select 4711, 1, 'articles', 5, 'evidence', max(id), ${at(3)} from programme_versions`);
+    const found = { drift: 1, ledger: ["number 4711, who is no partner"] };
+    expect(await verify(db, programmes, at(3))).toMatchObject(found);
+    const { runId } = await startReconcile(db, { sources: [], askedBy: "test", now: at(4) });
+    expect(await finishReconcile(db, programmes, noCache, { runId, now: () => at(5) })).toEqual({ drift: 1 });
+    expect(await verify(db, programmes, at(6))).toMatchObject({ ...found, pending: 0 });
+  });
+
   test.each(tamperings)(
     "finds $what, says where, and a reconciliation repairs it",
     async ({ statement, found, points = 20 }) => {

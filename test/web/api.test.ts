@@ -371,7 +371,13 @@ describe("the API", () => {
         on conflict (key) do update set state = excluded.state, last_complete_at = excluded.last_complete_at`);
 
     test("never ran yet: nothing has been collected, and that is healthy", async () => {
-      const source = { key: "blog", freshWithinMs: hour, state: "never-ran", lastCompleteAt: null };
+      const source = {
+        key: "blog",
+        freshWithinMs: hour,
+        state: "never-ran",
+        lastCompleteAt: null,
+        lastRun: "new",
+      };
       const rest = { database: "reachable", redis: "none", oldestPendingSince: null, sources: [source] };
       expect(await read("/healthz")).toEqual({
         status: 200,
@@ -385,7 +391,10 @@ describe("the API", () => {
       await setSource("partial", ago(hour));
       expect(await read("/healthz")).toMatchObject({
         status: 200,
-        body: { state: "fresh", sources: [{ state: "fresh", lastCompleteAt: ago(hour).toISOString() }] },
+        body: {
+          state: "fresh",
+          sources: [{ state: "fresh", lastCompleteAt: ago(hour).toISOString(), lastRun: "partial" }],
+        },
       });
     });
 
