@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Database, transaction } from "../../db/client.ts";
@@ -310,6 +311,13 @@ describe("the API", () => {
         expect(changed.headers.get("etag")).not.toBe(tag);
       },
     );
+
+    test("are the ones docs/api.md names", () => {
+      const page = readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8");
+      const [table = ""] = page.split("| parameter");
+      const named = [...table.matchAll(/^\| `(\/[^`]+)`/gm)].map(([, path]) => path);
+      expect(named.sort()).toEqual(Object.keys(routes).sort());
+    });
 
     test.each(Object.keys(routes))(
       "%s answers HEAD like GET without the body, and refuses what writes",
