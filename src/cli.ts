@@ -3,6 +3,7 @@
 import { Command, CommanderError, Help } from "commander";
 import { openCalls } from "./cli/calls.ts";
 import { addChecks } from "./cli/checks.ts";
+import { addConnectors } from "./cli/connectors.ts";
 import { addEvidence } from "./cli/evidence.ts";
 import { addForget } from "./cli/forget.ts";
 import { addPartners } from "./cli/partners.ts";
@@ -59,6 +60,7 @@ export function describeCommands(parts: CommandParts, output: Output): Command {
     addProgramme,
     addPartners,
     addForget,
+    addConnectors,
     addEvidence,
     addChecks,
   ])

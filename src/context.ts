@@ -45,9 +45,14 @@ export interface Context {
 
 /**
  * Opens everything: finds or starts the database, brings its schema up to date (any number of processes may), registers
- * the sources. When a part cannot be opened, what was opened before it is closed again and the error is thrown.
+ * the sources (unless it is told not to: a source may be looked at before it is one). When a part cannot be opened, what was opened before it is closed again and the error is thrown.
  */
-export async function openContext(config: Config, sources: SourcesFile, log: Logger): Promise<Context> {
+export async function openContext(
+  config: Config,
+  sources: SourcesFile,
+  log: Logger,
+  { registers = true } = {},
+): Promise<Context> {
   const opened: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const end of opened.splice(0).reverse()) {
@@ -65,7 +70,7 @@ export async function openContext(config: Config, sources: SourcesFile, log: Log
       applicationName: "standings",
     });
     opened.push(closeDatabase);
-    await registerSources(db, sources.sources);
+    if (registers) await registerSources(db, sources.sources);
 
     const keys = sources.sources.map((source) => source.key);
     const backend = openQueueBackend({

@@ -9,6 +9,7 @@ import { toPullInput } from "../runs/pull.ts";
 import type { Source } from "../sources.ts";
 import type { Output } from "../terminal/output.ts";
 import { requireQueue, UNUSABLE_DATABASE } from "./open.ts";
+import { remedyFor } from "./remedy.ts";
 
 interface Finding {
   part: string;
@@ -176,23 +177,6 @@ async function waitOut(error: unknown): Promise<void> {
   const waitMs = isBusy ? (error.retryAfterMs ?? 1000) : Number.POSITIVE_INFINITY;
   if (waitMs > LONGEST_WAIT_MS) throw error;
   await delay(waitMs);
-}
-
-function remedyFor(error: SourceError, source: Source): string {
-  switch (error.class) {
-    case "auth":
-      return `import a new credential with: standings connections import ${source.key} connections.csv`;
-    case "config":
-      return "check the source's settings in sources.yaml";
-    case "quota":
-      return error.retryAfterMs === undefined
-        ? "the source asks us to wait; nothing to do"
-        : `the source asks us to wait ${formatDuration(error.retryAfterMs)}; nothing to do`;
-    case "transient":
-      return "try again; if it stays, ask whoever runs the system";
-    case "data":
-      return "the answer is not what the settings say; compare them with the system's export";
-  }
 }
 
 /** What waits for a person, each with what to do: losses nobody has decided about, and connections that rest. */

@@ -34,6 +34,8 @@ interface OpenOptions {
   output: Output;
   /** The command calls sources: with the example, its sandbox must be there. */
   callsSources: boolean;
+  /** The command writes nothing: not even that sources.yaml says something else now. */
+  looks?: boolean;
   /** New mailings and articles now and then while the command runs. */
   alive?: boolean;
   /** What is logged when LOG_LEVEL says nothing: a command that runs for ever shows more than one that answers (warn). */
@@ -59,7 +61,9 @@ export async function withContext<T>(options: OpenOptions, work: (opened: Opened
       ? await options.parts.openSandbox({ home: config.home, alive: options.alive ?? false, faults: true })
       : undefined;
   try {
-    const context = await openContext(config, sources, log).catch((error: unknown) => {
+    // The example is imported into sources that are known.
+    const registers = example || options.looks !== true;
+    const context = await openContext(config, sources, log, { registers }).catch((error: unknown) => {
       throw withRemedy(error, config);
     });
     try {

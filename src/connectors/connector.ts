@@ -119,6 +119,14 @@ export interface Credential {
   refresh?: string | undefined;
 }
 
+/** One of the listings a pull consists of, by itself. */
+export interface Listing {
+  /** What a person knows it by: a stream of a document. */
+  name: string;
+  /** Its pages, as a complete listing has them. `rows`: how many rows of the source a page was made of, where that is known. */
+  pages(): AsyncGenerator<Page & { rows?: number }, void, undefined>;
+}
+
 export interface Connector<Settings = unknown> {
   /** The `settings` of a source in sources.yaml. */
   settings: z.ZodType<Settings>;
@@ -142,6 +150,11 @@ export interface Connector<Settings = unknown> {
    * declared was met. Anything less throws a SourceError; what was yielded before it stays, and nothing is called absent.
    */
   pull(input: PullInput<Settings>): AsyncGenerator<Page, void, undefined>;
+  /**
+   * The listings of a pull, each of which can be looked at by itself; without it a pull is one listing. For looking: only a
+   * pull knows what is complete, and what these yield is never recorded.
+   */
+  listings?(input: PullInput<Settings>): Listing[];
   /** One request that proves the credential. Returns what a person should read ("account 4711, Marketing Agency X"). */
   check(input: PullInput<Settings>): Promise<string>;
 }

@@ -108,6 +108,18 @@ export const copernica = defineConnector<CopernicaSettings>({
       }
     }
   },
+  listings(input) {
+    const at = { ...startOf(input), listing: null };
+    const recent = monthOf(input.now, input.settings)
+      .subtract({ months: MONTHS_A_PAGE - 1 })
+      .toString();
+    const [, month = recent] = [recent, input.settings.since].sort();
+    return [
+      { name: "consumption", pages: () => months(input, { ...at, month }) },
+      { name: "html", pages: () => mailings(input, { ...at, step: "html" }, "html") },
+      { name: "dragAndDrop", pages: () => mailings(input, { ...at, step: "dragAndDrop" }, "dragAndDrop") },
+    ];
+  },
   async check(input) {
     const identity = await callCopernica(input, "identity", {}, identitySchema);
     return `account ${identity.id ?? identity.ID ?? input.connection.key}, ${identity.name ?? "without a name"}`;

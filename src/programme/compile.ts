@@ -35,6 +35,8 @@ export interface SupposedEvidence {
   partnerId: number;
   kind: string;
   occurredAt: Date;
+  /** Absent: no end known. */
+  endedAt?: Date | undefined;
   quantity: number;
   attributes: Record<string, string>;
 }
@@ -139,15 +141,16 @@ export function compileProgramme(programme: Programme): CompiledProgramme {
 }
 
 function withSupposed(stored: SQL, supposed: SupposedEvidence[]): SQL {
-  const list = (type: string, value: (one: SupposedEvidence) => string | number) =>
+  const list = (type: string, value: (one: SupposedEvidence) => string | number | null) =>
     sql`${sql.param(supposed.map(value))}::${sql.raw(type)}[]`;
   return sql`
     select partner_id, kind, occurred_at, ended_at, quantity, attributes from ${stored}
     union all
-    select partner_id, kind, occurred_at, null, quantity, attributes from unnest(
+    select partner_id, kind, occurred_at, ended_at, quantity, attributes from unnest(
       ${list("bigint", (one) => one.partnerId)}, ${list("text", (one) => one.kind)},
-      ${list("timestamptz", (one) => one.occurredAt.toISOString())}, ${list("numeric", (one) => String(one.quantity))},
-      ${list("jsonb", (one) => JSON.stringify(one.attributes))}) as supposed (partner_id, kind, occurred_at, quantity, attributes)`;
+      ${list("timestamptz", (one) => one.occurredAt.toISOString())},
+      ${list("timestamptz", (one) => one.endedAt?.toISOString() ?? null)}, ${list("numeric", (one) => String(one.quantity))},
+      ${list("jsonb", (one) => JSON.stringify(one.attributes))}) as supposed (partner_id, kind, occurred_at, ended_at, quantity, attributes)`;
 }
 
 /** Whether a local midnight lies in (from, to]: calendar windows and seasons have moved, for every partner. */

@@ -1,7 +1,7 @@
 // What the evaluation gives one partner, as figures: for looking ahead, where many instants and suppositions are evaluated.
 import { sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
-import type { CompiledProgramme, SupposedEvidence } from "../programme/compile.ts";
+import type { CompiledProgramme, Supposition } from "../programme/compile.ts";
 import { evaluation } from "./evaluation.ts";
 
 interface Outcome {
@@ -17,7 +17,7 @@ export type Outcomes = Map<string, Outcome>;
 export async function readOutcomes(
   db: Database,
   compiled: CompiledProgramme,
-  input: { partnerId: number; at: Date; supposed?: SupposedEvidence[] },
+  input: { partnerId: number; at: Date } & Supposition,
 ): Promise<Outcomes> {
   const { partnerId, ...rest } = input;
   const rows = await db.execute<{ achievement: string; units: string; points: number }>(sql`

@@ -12,74 +12,17 @@ import { secretBox } from "../../src/secrets.ts";
 import { loadSources, registerSources } from "../../src/sources.ts";
 import { openTestDatabase } from "../database.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { json } from "./server.ts";
-import { asConnector, openSystem, partOf } from "./system.ts";
-
-const page = await readFile(new URL("../../docs/connectors/http.md", import.meta.url), "utf8");
-const blocks = [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language = "", text = ""]) => ({
-  language,
-  text,
-}));
-const blockOf = (language: string, beginning: string) => {
-  const found = blocks.find(({ language: its, text }) => its === language && text.includes(beginning));
-  if (found === undefined) throw new Error(`the page has no ${language} block with ${beginning}`);
-  return found.text;
-};
-
-const DOCUMENT = blockOf("yaml", "id: reviews");
-const SOURCES = blockOf("yaml", "connector: http");
-const CONNECTIONS = blockOf("csv", "key,secret");
-const TOKEN = CONNECTIONS.trim().split(",").at(-1)!;
-const reviews = asConnector(parseConnector(DOCUMENT, "reviews.yaml"));
-
-interface Review {
-  id: number;
-  state: string;
-  updated_at: string;
-  [key: string]: unknown;
-}
-
-/** The row the page shows. */
-const shown = (JSON.parse(blockOf("http", '"data"').split("\n\n")[1]!) as { data: Review[] }).data[0]!;
-const review = (n: number): Review => ({
-  ...shown,
-  id: 71 + n,
-  updated_at: new Date(Date.UTC(2026, 9, 2, 10, n)).toISOString(),
-});
-
-const open = () =>
-  openSystem<Review>({
-    rows: Array.from({ length: 120 }, (_, n) => review(n)),
-    routes: {
-      "GET /v2/me": () => json({ name: "Anna", plan: "large" }),
-      "GET /v2/reviews": ({ query }, holding) => {
-        const since = query.get("updated_since");
-        const rows = holding.rows.filter(({ updated_at }) => since === null || updated_at >= since);
-        const from = Number(
-          Buffer.from(query.get("cursor") ?? "", "base64")
-            .toString()
-            .replace("offset", ""),
-        );
-        const part = partOf(holding, { from, size: Number(query.get("limit")), another: review, rows });
-        const next = part.next === undefined ? null : Buffer.from(`offset${part.next}`).toString("base64");
-        return json({ data: part.rows, meta: { total: part.total, next_cursor: next } });
-      },
-    },
-    allows: ({ headers }) => headers["authorization"] === `Bearer ${TOKEN}`,
-    settings: (url) => ({ url }),
-    secret: TOKEN,
-    isMeant: ({ id }, externalId) => externalId === `reviews/${id}`,
-  });
+import { blockOf, blocks, CONNECTIONS, DOCUMENT, openReviews, reviews, SOURCES } from "./guide.ts";
 
 describe("the document of the guide", () => {
   test("has at most 40 lines", () => {
     expect(DOCUMENT.trimEnd().split("\n").length).toBeLessThanOrEqual(40);
   });
 
-  conforms(reviews, open);
+  conforms(reviews, openReviews);
 
   test("makes of the row that is shown the evidence that is meant", async () => {
-    const bench = await open();
+    const bench = await openReviews();
     const fetcher = openFetcher({ allowPrivate: [bench.server.host], userAgent: "standings-test", limits });
     const input = inputOf(reviews, bench, fetcher.fetchFor(new AbortController().signal));
     const pages = await pagesOf(reviews.pull(input));

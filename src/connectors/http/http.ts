@@ -4,7 +4,7 @@ import { SourceError } from "../../errors.ts";
 import { describe, quote } from "../answers.ts";
 import type { Connector } from "../connector.ts";
 import { callSystem, toAsk } from "./call.ts";
-import { pull } from "./pull.ts";
+import { pull, toListings } from "./pull.ts";
 import type { HttpDocument } from "./schema.ts";
 import { openSession, type Settings, secretTexts } from "./session.ts";
 import { settingsSchemaOf } from "./settings.ts";
@@ -32,6 +32,7 @@ export function toConnector(document: HttpDocument, revision: string): Connector
     async *pull(input) {
       yield* pull(openSession(document, input));
     },
+    listings: (input) => toListings(openSession(document, input)),
     async check(input) {
       const session = openSession(document, input);
       const { request, says } = document.check;

@@ -40,6 +40,7 @@ export async function readParents(session: Session, stream: Stream): Promise<Par
     }
     if (found.size > MOST_PARENTS)
       throw new SourceError("data", `${name}: more than ${MOST_PARENTS} rows others are listed by`);
+    if (session.isLook === true) break;
   }
   return [...found.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }

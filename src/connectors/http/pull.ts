@@ -1,13 +1,13 @@
 // A pull of a document: stream after stream, parent after parent, span after span, each listing to its end.
 import { SourceError } from "../../errors.ts";
-import type { Page } from "../connector.ts";
+import type { Listing as NamedListing, Page } from "../connector.ts";
 import { type Cursor, type Middle, readCursor, type Span, toJson } from "./cursor.ts";
 import { readChange, writeInstant } from "./dates.ts";
 import { CapError, type Listing, list } from "./listing.ts";
-import { mapRows } from "./mapping.ts";
+import { type MappedRows, mapRows } from "./mapping.ts";
 import { readParents } from "./parents.ts";
 import type { Request } from "./request-schema.ts";
-import type { Incremental, Stream } from "./schema.ts";
+import type { HttpDocument, Incremental, Stream } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { fillWhole, type Scope, valueAt } from "./templates.ts";
 
@@ -18,7 +18,7 @@ const LEAST_SPAN_MS = 1000;
 /** Pulls everything asked for. Pages that were recorded are not asked for again where the order of rows allows it. */
 export async function* pull(session: Session): AsyncGenerator<Page, void, undefined> {
   const { input, document } = session;
-  const streams = Object.entries(document.streams).filter(([, stream]) => stream.evidence !== undefined);
+  const streams = streamsOf(document);
   const left = middleOf(session);
   let cursor = left ?? startOf(session, streams[0]?.[0] ?? "");
   let begins = input.full && left === undefined;
@@ -44,6 +44,19 @@ export async function* pull(session: Session): AsyncGenerator<Page, void, undefi
   }
 }
 
+/** The streams that yield evidence, each by itself. Of the rows others are listed by, the first page is all that is asked for. */
+export function toListings(session: Session): NamedListing[] {
+  const looking = { ...session, isLook: true };
+  return streamsOf(session.document).map(([name, stream]) => ({
+    name,
+    pages: () => pullStream(looking, name, stream, startOf(looking, name), undefined),
+  }));
+}
+
+function streamsOf({ streams }: HttpDocument): [string, Stream][] {
+  return Object.entries(streams).filter(([, stream]) => stream.evidence !== undefined);
+}
+
 /** In the middle of an unfinished pull; undefined: none was left. */
 function middleOf({ input: { cursor, full } }: Session): Cursor | undefined {
   const left = readCursor(cursor);
@@ -62,6 +75,8 @@ function beginning(stream: string, kept: Pick<Middle, "full" | "began" | "counte
 
 interface StreamPage extends Page {
   next: Cursor;
+  /** How many rows it was made of. */
+  rows: number;
   quarantined: NonNullable<Page["quarantined"]>;
 }
 
@@ -81,7 +96,7 @@ async function* pullStream(
     left !== undefined && left.spans.length > 0 ? left.spans : spansOf(stream, cursor.newest[name], at);
   let wasResumed = left !== undefined;
   // Without a parent left, one empty page says that the stream is over.
-  if (rest.length === 0) yield finish([], [], undefined);
+  if (rest.length === 0) yield finish({ evidence: [], quarantined: [] }, 0, undefined);
 
   for (const [index, parent] of rest.entries()) {
     const goesOn = wasResumed && parent.key === (at.parent ?? parent.key);
@@ -109,9 +124,10 @@ async function* pullStream(
                 ? at.counted
                 : at.counted + total;
           yield isLast
-            ? finish(mapped.evidence, mapped.quarantined, whole)
+            ? finish(mapped, rows.length, whole)
             : {
                 ...mapped,
+                rows: rows.length,
                 cursor: null,
                 next: {
                   ...cursor,
@@ -131,18 +147,14 @@ async function* pullStream(
   }
 
   /** The last page of the stream: what follows is the next stream, or nothing. */
-  function finish(
-    evidence: Page["evidence"],
-    quarantined: StreamPage["quarantined"],
-    total: number | undefined,
-  ): StreamPage {
+  function finish(mapped: MappedRows, rows: number, total: number | undefined): StreamPage {
     const { full, began, counted } = at;
     const newest = at.newest === null ? cursor.newest : { ...cursor.newest, [name]: at.newest };
     const next = {
       newest,
       at: following === undefined ? null : beginning(following, { full, began, counted }),
     };
-    return { evidence, quarantined, total, cursor: null, next };
+    return { ...mapped, rows, total, cursor: null, next };
   }
 }
 

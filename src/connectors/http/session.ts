@@ -16,6 +16,8 @@ export interface Session {
   secrets: Scope;
   /** Where the API is. Everything asked stays on its origin. */
   base: URL;
+  /** Nothing is pulled: one page is looked at, and nothing more is asked for than that takes. */
+  isLook?: boolean;
   /** The time now: that of the pull and what has passed since. A token signed late must not be old. */
   at(): Date;
 }
