@@ -3,6 +3,7 @@
 // - A floating time and a date are the machine's own time to it. Here they are in the calendar's configured zone.
 // - A zone it does not know is the machine's own too. Here its VTIMEZONE is looked through first, or the event is refused.
 // - It finds a custom VTIMEZONE for DTSTART, not for EXDATE. Here every zone has a name it knows before it sees it.
+// - Of a time that comes twice in autumn it takes the second. Here it is the first (RFC 5545, 3.3.5).
 // - One rule it refuses fails the whole file. Here it fails its event.
 // It fetches and spawns nothing in what is used of it (parseICS and expandRecurringEvent).
 import { setImmediate } from "node:timers/promises";
@@ -10,6 +11,7 @@ import ical from "node-ical";
 import { Temporal } from "temporal-polyfill";
 import { quote } from "./answers.ts";
 import { type Component, type Property, propertiesOf, textOf } from "./calendar-lines.ts";
+import { instantOfLocalTime } from "./local-time.ts";
 
 export interface Occurrence {
   uid: string;
@@ -76,7 +78,8 @@ function occurrencesOf(uid: string, versions: Component[], window: Window, zones
   if (base !== undefined) {
     const parsed = parse(base, zones, window.timeZone);
     const isRecurring = parsed.rrule !== undefined;
-    for (const start of isRecurring ? expand(parsed.event, window) : [parsed.start]) {
+    const starts = isRecurring ? expand(parsed.event, window).map(parsed.first) : [parsed.start];
+    for (const start of starts) {
       found.set(start.getTime(), {
         uid,
         original: isRecurring ? start : undefined,
@@ -118,14 +121,16 @@ interface Parsed {
   original: Date | undefined;
   rrule: unknown;
   isDate: boolean;
+  /** Of a start that comes twice in its zone: the first. */
+  first: (at: Date) => Date;
 }
 
 /** One VEVENT as node-ical reads it. Throws an Error for what cannot be placed in time. */
 function parse(event: Component, zones: Zones, timeZone: string): Parsed {
-  const [start] = propertiesOf(event, "DTSTART");
-  if (start === undefined) throw new Error("no DTSTART");
+  const [begins] = propertiesOf(event, "DTSTART");
+  if (begins === undefined) throw new Error("no DTSTART");
   if (propertiesOf(event, "RDATE").length > 0) throw new Error("dates listed one by one (RDATE)");
-  const isDate = isDateOnly(start);
+  const isDate = isDateOnly(begins);
   const inZone = (property: Property): string => {
     const { name, params, value } = property;
     for (const one of value.split(",")) checkDay(one.trim(), name);
@@ -150,13 +155,33 @@ function parse(event: Component, zones: Zones, timeZone: string): Parsed {
   if (isOneDay || duration !== "") lines.push(`DURATION:${isOneDay ? "P1D" : duration}`);
   const calendar = ["BEGIN:VCALENDAR", "BEGIN:VEVENT", "UID:event", ...lines, "END:VEVENT", "END:VCALENDAR"];
   const parsed = ical.sync.parseICS(calendar.join("\r\n"))["event"] as ical.VEvent;
+  const firstIn = (name: string) =>
+    toFirst(/;TZID=([^:]+):/.exec(lines.find((line) => line.startsWith(name)) ?? "")?.[1]);
+  const start = firstIn("DTSTART")(checkDate(parsed.start, "DTSTART"));
+  const end = checkDate(parsed.end ?? parsed.start, "DTEND");
+  const isEndNamed = lines.some((line) => line.startsWith("DTEND"));
   return {
     event: parsed,
-    start: checkDate(parsed.start, "DTSTART"),
-    end: checkDate(parsed.end ?? parsed.start, "DTEND"),
-    original: parsed.recurrenceid === undefined ? undefined : checkDate(parsed.recurrenceid, "RECURRENCE-ID"),
+    start,
+    end: isEndNamed
+      ? firstIn("DTEND")(end)
+      : new Date(start.getTime() + end.getTime() - parsed.start.getTime()),
+    original:
+      parsed.recurrenceid === undefined
+        ? undefined
+        : firstIn("RECURRENCE-ID")(checkDate(parsed.recurrenceid, "RECURRENCE-ID")),
     rrule: parsed.rrule,
     isDate,
+    first: firstIn("DTSTART"),
+  };
+}
+
+/** Times in UTC, or at a fixed distance from it, come once. */
+function toFirst(zone: string | undefined): (at: Date) => Date {
+  if (zone === undefined || !isIana(zone)) return (at) => at;
+  return (at) => {
+    const local = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(zone);
+    return instantOfLocalTime(local.toPlainDateTime().toString({ smallestUnit: "second" }), zone);
   };
 }
 

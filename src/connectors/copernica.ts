@@ -188,18 +188,18 @@ async function* mailings(
   const since = startOfMonth(settings.since, settings);
   let newest = at.newest;
   for (;;) {
-    const query = {
+    const query = (start: number) => ({
       type: "mass",
       followups: "no",
       ...(product === "html" ? { test: "no" } : {}),
       mindestinations: String(settings.minDestinations),
       // A day more than needed: the zone of these dates is a guess.
       fromdate: localTime(new Date(Date.parse(at.from) - DAY_MS), settings),
-      start: String(tally.progress.position),
+      start: String(start),
       limit: String(settings.pageLimit),
       total: "true",
-    };
-    const page = await callCopernica(input, path, query, mailingsSchema);
+    });
+    const page = await callCopernica(input, path, query(tally.progress.position), mailingsSchema);
     const total = readQuantity(page.total, where);
     if (tally.beginsAgain(total)) continue;
     const ids = page.data.map((mailing) => idOf(mailing, where));
@@ -208,6 +208,12 @@ async function* mailings(
     }
     const room = Math.min(readQuantity(page.limit ?? settings.pageLimit, where), settings.pageLimit);
     const fresh = tally.take(ids, total, room);
+    if (tally.isOver && ids.length === room) {
+      // A full page may be followed by another one, whatever the account announces.
+      const beyond = await callCopernica(input, path, query(tally.progress.position), mailingsSchema);
+      if (beyond.data.length > 0)
+        throw new SourceError("data", `${where} has more mailings than the ${total} it announces`);
+    }
     // Deleting it from the fresh ones keeps a mailing that is twice on a page from being two facts.
     const rows = page.data.filter((_, index) => fresh.delete(ids[index] ?? ""));
     const { evidence, quarantined } = sift(rows, {

@@ -63,15 +63,17 @@ export const wordpress = defineConnector<WordpressSettings>({
     const tally = new Tally(where, progressSchema.safeParse(input.cursor).data);
     for (;;) {
       const page = Math.floor(tally.progress.position / settings.perPage) + 1;
-      const answer = await call(input, "posts", {
-        per_page: String(settings.perPage),
-        page: String(page),
-        // By id, because ids do not move: a new post goes to the end and shifts nothing.
-        orderby: "id",
-        order: "asc",
-        status: "publish",
-        _fields: `id,date_gmt,link,title,status,${field}`,
-      });
+      const ask = (number: number) =>
+        call(input, "posts", {
+          per_page: String(settings.perPage),
+          page: String(number),
+          // By id, because ids do not move: a new post goes to the end and shifts nothing.
+          orderby: "id",
+          order: "asc",
+          status: "publish",
+          _fields: `id,date_gmt,link,title,status,${field}`,
+        });
+      const answer = await ask(page);
       // Posts vanished meanwhile, so that this page is beyond the end: no post is announced here any more.
       const isBeyond = page > 1 && answer.status === 400;
       const total = isBeyond ? 0 : totalOf(answer, where);
@@ -83,6 +85,10 @@ export const wordpress = defineConnector<WordpressSettings>({
         total,
         settings.perPage,
       );
+      // A full page may be followed by another one, whatever the site announces.
+      const beyond = tally.isOver && rows.length === settings.perPage ? await ask(page + 1) : undefined;
+      if (beyond !== undefined && beyond.status !== 400 && readJson(beyond, rowsSchema, where).length > 0)
+        throw new SourceError("data", `${where} has more posts than the ${total} it announces`);
       const published = rows.filter(
         ({ id, status = "publish" }) => fresh.delete(String(id)) && status === "publish",
       );

@@ -4,6 +4,7 @@ import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { ical } from "../../src/connectors/ical.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { openServer, type TestServer } from "./server.ts";
+import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "fairs:calendar-pass-1234";
 
@@ -25,11 +26,14 @@ const settings = {
 /** A calendar of 520 fairs. */
 async function openBench(): Promise<Bench> {
   const source = { fairs: Array.from({ length: 520 }, (_, index) => index), isCut: false };
+  const starts = new Map<number, string>();
+  const compact = (time: string) => time.replaceAll(/[-:]|\.\d+/g, "");
   const server = await openServer(() => {
     const fairs = source.fairs.flatMap((index) =>
       event(
         `fair-${index}@organiser.example`,
-        `DTSTART;TZID=Europe/Amsterdam:2026${String((index % 12) + 1).padStart(2, "0")}15T090000`,
+        starts.get(index) ??
+          `DTSTART;TZID=Europe/Amsterdam:2026${String((index % 12) + 1).padStart(2, "0")}15T090000`,
         `SUMMARY:Fair ${index}`,
         `CATEGORIES:E${index % 9}`,
       ),
@@ -48,6 +52,21 @@ async function openBench(): Promise<Bench> {
     remove(externalId) {
       source.fairs = source.fairs.filter((index) => !externalId.startsWith(`event/fair-${index}@`));
     },
+    lateMs: JUST_LATE_MS,
+    add: (changedAt) => {
+      const index = 5000 + source.fairs.length;
+      starts.set(index, `DTSTART:${compact(changedAt.toISOString())}`);
+      source.fairs.push(index);
+    },
+    repeat: (externalId) => {
+      source.fairs.push(Number(/fair-(\d+)@/.exec(externalId)![1]));
+    },
+    setLocal: (externalId, local) => {
+      starts.set(
+        Number(/fair-(\d+)@/.exec(externalId)![1]),
+        `DTSTART;TZID=Europe/Amsterdam:${compact(local)}`,
+      );
+    },
     overstate: () => {
       source.isCut = true;
     },
@@ -55,7 +74,7 @@ async function openBench(): Promise<Bench> {
 }
 
 describe("ical", () => {
-  conforms(ical, openBench, { hasPages: false });
+  conforms("ical", ical, openBench);
 
   let server: TestServer;
   let fetcher: Fetcher;
@@ -216,6 +235,29 @@ describe("ical", () => {
       "2026-10-18T08:00/2026-10-18T09:30",
       "2026-10-25T09:00/2026-10-25T10:30",
       "2026-11-01T09:00/2026-11-01T10:30",
+    ]);
+  });
+
+  test("a time that comes twice in autumn is the first of the two, with all of its duration; in UTC it says which", async () => {
+    expect(
+      await one(
+        "DTSTART;TZID=Europe/Amsterdam:20261018T023000",
+        "DURATION:PT90M",
+        "RRULE:FREQ=WEEKLY;COUNT=3",
+      ),
+    ).toEqual([
+      "2026-10-18T00:30/2026-10-18T02:00",
+      "2026-10-25T00:30/2026-10-25T02:00",
+      "2026-11-01T01:30/2026-11-01T03:00",
+    ]);
+    expect(
+      await one(
+        "DTSTART;TZID=Europe/Amsterdam:20261025T023000",
+        "DTEND;TZID=Europe/Amsterdam:20261025T033000",
+      ),
+    ).toEqual(["2026-10-25T00:30/2026-10-25T02:30"]);
+    expect(await one("DTSTART:20261025T013000Z", "DURATION:PT1H")).toEqual([
+      "2026-10-25T01:30/2026-10-25T02:30",
     ]);
   });
 

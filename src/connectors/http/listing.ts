@@ -34,6 +34,8 @@ export const progressSchema = z.object({
   /** How many rows the source said there are, on the last page and on the first. */
   declared: z.number().optional(),
   announced: z.number().optional(),
+  /** The most it has said on any page. */
+  most: z.number().optional(),
   /** Pages without a row, in a row. */
   empty: z.number(),
 });
@@ -49,6 +51,9 @@ export interface ListedPage {
 
 /** Sources that filter what a page holds give a few pages without a row. */
 const MOST_EMPTY = 100;
+
+/** How systems refuse a page that is not there any more. */
+const BEYOND = { status: [400, 404, 416, 422] };
 
 /** The source has more rows than it will give. */
 export class CapError extends SourceError {}
@@ -90,10 +95,17 @@ async function* listFrom(
   for (;;) {
     const asked = atPlace(session, ask, paging, progress.place);
     const ends = "ends-on" in paging ? paging["ends-on"] : undefined;
-    const answer = await callSystem(session, asked, progress.pages > 0 ? ends : undefined);
+    // Everything declared has come already: this only looks whether that was a lie.
+    const isBeyond =
+      isCountedOff(paging) && progress.position >= (progress.declared ?? Number.POSITIVE_INFINITY);
+    const answer = await callSystem(
+      session,
+      asked,
+      isBeyond ? BEYOND : progress.pages > 0 ? ends : undefined,
+    );
     const all = answer === undefined ? [] : rowsOf(answer, listing, asked);
     const declared = answer === undefined ? progress.declared : declaredBy(answer, listing, asked, progress);
-    if (isResumed && isCountedOff(paging) && declared !== progress.declared) {
+    if (isResumed && hasMoved(paging, progress, declared)) {
       // Rows came or went since it was left: the place where that was means nothing any more.
       progress = beginning;
       isResumed = false;
@@ -101,6 +113,7 @@ async function* listFrom(
     }
     isResumed = false;
     if (listing.cap !== undefined && (declared ?? 0) > listing.cap) throw capped(asked, listing.cap);
+    if (isBeyond && all.length > 0 && declared === progress.declared) throw understated(asked, declared);
     refuseShrunk(paging, progress, declared, asked);
     places.add(progress.place);
     const { rows, added } = unseen(all, listing, progress, known);
@@ -112,13 +125,18 @@ async function* listFrom(
       seen: before.seen + added,
       declared,
       announced: before.announced ?? declared,
+      most: declared === undefined ? before.most : Math.max(before.most ?? 0, declared),
       empty: all.length === 0 ? before.empty + 1 : 0,
     };
     const { position } = progress;
     let next =
       answer === undefined
         ? undefined
-        : placeAfter(paging, { place: before.place, answer, rows: all, position, declared }, asked);
+        : placeAfter(
+            paging,
+            { place: before.place, answer, rows: all, position, declared, pages: progress.pages },
+            asked,
+          );
     const isInclusive = paging.type === "keyset" && paging.inclusive;
     // Whether rows that share the value are left is told by the total, or by what says that there is more.
     if (isInclusive && (added === 0 || next === before.place)) next = undefined;
@@ -209,8 +227,22 @@ function refuseShrunk(paging: Paging, progress: Progress, declared: number | und
   );
 }
 
+/** Whether the place where a listing was left may be another one by now. A token or a link may hide an offset. */
+function hasMoved(
+  paging: Paging,
+  { declared: before, most }: Progress,
+  declared: number | undefined,
+): boolean {
+  if (declared === undefined) return false;
+  return isCountedOff(paging) ? declared !== before : declared < (most ?? 0);
+}
+
+/**
+ * What the source declared must have come; where it declared less from page to page, the most of it: rows that went before they
+ * were met cannot be told from rows that slipped past behind them.
+ */
 function refuseShort(
-  { seen, declared }: Progress,
+  { seen, declared, most }: Progress,
   answer: Answer | undefined,
   paging: Paging,
   asked: Ask,
@@ -223,10 +255,11 @@ function refuseShort(
       `${placeOf(asked)} is shorter than announced: it says that there is more after ${seen} rows, and gives none`,
     );
   }
-  if (seen < (declared ?? 0)) {
+  const wanted = Math.max(declared ?? 0, most ?? 0);
+  if (seen < wanted) {
     throw new SourceError(
       "transient",
-      `${placeOf(asked)} is shorter than announced: ${seen} of ${declared} rows`,
+      `${placeOf(asked)} is shorter than announced: ${seen} of ${wanted} rows`,
     );
   }
 }
@@ -239,6 +272,10 @@ function refuseEndless({ document }: Session, progress: Progress, isKnown: boole
     throw endless(asked, `although ${announced} rows were announced`);
   if (empty >= MOST_EMPTY) throw endless(asked, `${empty} pages in a row are empty`);
   if (pages >= most) throw endless(asked, `within ${most} pages`);
+}
+
+function understated(asked: Ask, declared: number | undefined): SourceError {
+  return new SourceError("data", `${placeOf(asked)} has more rows than the ${declared} it announces`);
 }
 
 function endless(asked: Ask, why: string): SourceError {

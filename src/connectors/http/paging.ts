@@ -33,6 +33,8 @@ export interface SeenPage {
   position: number;
   /** How many rows the listing has, where the source says so. */
   declared: number | undefined;
+  /** Pages of this listing so far, this one included. */
+  pages: number;
 }
 
 /** The place after a page; undefined where that was the last one. Throws a SourceError (data) where the source contradicts itself. */
@@ -59,10 +61,23 @@ export function placeAfter(paging: Paging, page: SeenPage, ask: Ask): Place | un
     paging.type === "page" && paging["last-page"] !== undefined
       ? toText(valueAt(scope, paging["last-page"]))
       : "";
+  const hasCome = page.declared !== undefined && page.position >= page.declared;
+  // Everything declared has come, which may be a lie. What contradicts it is refused.
+  if (hasCome && isFull(page, ask)) return next;
   if (lastPage !== "") return Number(page.place) < Number(lastPage) ? next : undefined;
   // Without any of these a page that is not full means nothing (a source may give fewer than it was asked for): the end is an empty one.
-  const isOver = page.declared === undefined ? page.rows.length === 0 : page.position >= page.declared;
-  return isOver || page.rows.length === 0 ? undefined : next;
+  return hasCome || page.rows.length === 0 ? undefined : next;
+}
+
+/**
+ * Whether a page is as full as pages are: as the ones before it, or as the request asks for. Then there may be another one after
+ * it, whatever the source declares: some call the rows of a page their total.
+ */
+function isFull({ rows, position, pages }: SeenPage, { url, body }: Ask): boolean {
+  if (rows.length === 0) return false;
+  if (pages > 1) return position === rows.length * pages;
+  const asked = [...url.searchParams.values(), ...Object.values(body ?? {}).map(toText)];
+  return asked.includes(String(rows.length));
 }
 
 function placeAfterRow(
