@@ -1,6 +1,7 @@
-// The commands for whoever connects a system: connectors check.
+// The commands for whoever connects a system: connectors check, connectors conform.
 import type { Command } from "commander";
 import { checkSource } from "../commands/check.ts";
+import { conformDocument } from "../commands/conform.ts";
 import { untilInterrupted } from "../commands/interrupt.ts";
 import { withContext } from "../commands/open.ts";
 import type { Calls, Json } from "./calls.ts";
@@ -21,5 +22,16 @@ export function addConnectors(program: Command, { parts, output, failing }: Call
           failing(await checkSource(context, output, { source, connection, json, signal }));
         }),
       );
+    });
+  connectors
+    .command("conform")
+    .description(
+      "runs the conformance suite over a document of yours, on answers you recorded; asks nobody else",
+    )
+    .argument("<document>", "the YAML document")
+    .requiredOption("--fixture <file>", "recorded answers, as docs/connectors/conformance.md describes them")
+    .option("--json", "as JSON", false)
+    .action(async (document: string, { fixture, json }: Json & { fixture: string }) => {
+      failing(await conformDocument(output, { document, fixture, json }));
     });
 }

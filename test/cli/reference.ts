@@ -42,6 +42,7 @@ const listed: Record<string, string> = {
   findings: "A finding",
   groups: "A group",
   suggestions: "A suggestion",
+  cases: "A case",
   streams: "A stream",
   "sampled facts": "A sampled fact",
   "refused rows": "A refused row",

@@ -73,11 +73,12 @@ const open = (settings: Record<string, unknown> = {}, count = 210) =>
     allows: ({ headers }) => headers["authorization"] === `Token token=${KEY}`,
     settings: (url) => ({ url: `${url}/v1`, ...settings }),
     secret: KEY,
+    written: (n, changedAt) => ({ ...credential(n), issued_on: changedAt.toISOString() }),
     isMeant: ({ id }, externalId) => externalId === `credentials/${id}`,
   });
 
 describe("accredible", () => {
-  conforms(accredible, open);
+  conforms("accredible", accredible, open);
 });
 
 describe("accredible, a credential", () => {

@@ -56,11 +56,12 @@ const open = (count = 250) =>
     settings: (url) => ({ url: `${url}/v3` }),
     secret: KEY,
     key: "acme",
+    written: (n, changedAt) => ({ ...campaign(n * 7), sentDate: changedAt.toISOString() }),
     isMeant: ({ id }, externalId) => externalId === `acme/campaigns/${id}`,
   });
 
 describe("brevo", () => {
-  conforms(brevo, open);
+  conforms("brevo", brevo, open);
 });
 
 describe("brevo, a campaign", () => {

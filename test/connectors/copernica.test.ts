@@ -4,6 +4,7 @@ import { copernica } from "../../src/connectors/copernica.ts";
 import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { type Answer, type Asked, json, openServer, send } from "./server.ts";
+import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "c0ffee-of-account-4711";
 
@@ -43,6 +44,7 @@ function openAccount() {
     ] as TestMailing[],
     overstatedBy: 0,
     isEndless: false,
+    isShort: false,
     jwts: 0,
     /** JWTs with a lower number are refused, as a 400 that names the token. */
     validFrom: 0,
@@ -62,7 +64,7 @@ function openAccount() {
     const from = query.get("fromdate") ?? "";
     const all = mailings.filter(({ timestamp }) => timestamp >= from || timestamp.startsWith("0000"));
     // One product says id, the other ID, both as the API does.
-    const data = all.slice(start, start + limit).map(({ id, ...rest }) => ({
+    const data = all.slice(start, start + (account.isShort ? 1 : limit)).map(({ id, ...rest }) => ({
       ...(mailings === account.html ? { id: String(id) } : { ID: id }),
       type: "mass",
       ...rest,
@@ -110,6 +112,24 @@ async function openBench(): Promise<Bench & { account: ReturnType<typeof openAcc
     connection: { key: "4711", secret: SECRET, attributes: { use: "own" } },
     now: new Date("2026-10-28T12:00:00Z"),
     secrets: [SECRET, base64({ alg: "HS256" })],
+    lateMs: JUST_LATE_MS,
+    add: (changedAt) => {
+      const timestamp = changedAt.toLocaleString("sv-SE", { timeZone: "Europe/Amsterdam" });
+      account.html.push({ id: 1000 + account.html.length, timestamp, destinations: 60 });
+    },
+    repeat: () => {
+      account.html.push(account.html[0]!);
+    },
+    understate: () => {
+      account.overstatedBy = -1;
+    },
+    shorten: () => {
+      account.isShort = true;
+    },
+    setLocal(externalId, local) {
+      const id = Number(externalId.split("/")[2]);
+      for (const mailing of account.html) if (mailing.id === id) mailing.timestamp = local.replace("T", " ");
+    },
     remove(externalId) {
       const [, product, id] = externalId.split("/");
       if (product === "emails") account.months[id ?? ""] = 0;
@@ -128,7 +148,7 @@ async function openBench(): Promise<Bench & { account: ReturnType<typeof openAcc
 }
 
 describe("copernica", () => {
-  conforms(copernica, openBench);
+  conforms("copernica", copernica, openBench);
 
   let bench: Awaited<ReturnType<typeof openBench>>;
   let fetcher: Fetcher;

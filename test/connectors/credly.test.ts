@@ -74,11 +74,12 @@ const open = (settings: Record<string, unknown> = {}, count = 120) =>
     settings: (url) => ({ url: `${url}/v1`, organization: ORGANIZATION, ...settings }),
     secret: TOKEN,
     secrets: [Buffer.from(`${TOKEN}:`).toString("base64")],
+    written: (n, changedAt) => ({ ...badge(n), issued_at: changedAt.toISOString() }),
     isMeant: ({ id }, externalId) => externalId === `badges/${id}`,
   });
 
 describe("credly", () => {
-  conforms(credly, open);
+  conforms("credly", credly, open);
 });
 
 describe("credly, a badge", () => {

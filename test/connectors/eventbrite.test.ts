@@ -74,11 +74,12 @@ const open = (settings: Record<string, unknown> = {}, count = 120) =>
     allows: ({ headers }) => headers["authorization"] === `Bearer ${TOKEN}`,
     settings: (url) => ({ url: `${url}/v3`, namespace: "organizer", ...settings }),
     secret: TOKEN,
+    written: (n, changedAt) => ({ ...event(n), start: { ...event(n).start, utc: changedAt.toISOString() } }),
     isMeant: ({ id }, externalId) => externalId === `events/${id}`,
   });
 
 describe("eventbrite", () => {
-  conforms(eventbrite, open);
+  conforms("eventbrite", eventbrite, open);
 });
 
 describe("eventbrite, an event", () => {

@@ -71,12 +71,13 @@ function open(settings: Record<string, unknown> = SETTINGS, count = 120) {
     secret: SECRET,
     secrets: [HEX],
     now: NOW,
+    written: (n, changedAt) => ({ ...post(n), updated_at: changedAt.toISOString() }),
     isMeant: ({ id }, externalId) => externalId.startsWith(`post/${id}/`),
   });
 }
 
 describe("ghost", () => {
-  conforms(ghost, open);
+  conforms("ghost", ghost, open);
 });
 
 describe("ghost, a post", () => {

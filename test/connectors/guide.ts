@@ -59,5 +59,6 @@ export const openReviews = () =>
     allows: ({ headers }) => headers["authorization"] === `Bearer ${TOKEN}`,
     settings: (url) => ({ url }),
     secret: TOKEN,
+    written: (n, changedAt) => ({ ...review(n), updated_at: changedAt.toISOString() }),
     isMeant: ({ id }, externalId) => externalId === `reviews/${id}`,
   });

@@ -19,7 +19,7 @@ describe("the document of the guide", () => {
     expect(DOCUMENT.trimEnd().split("\n").length).toBeLessThanOrEqual(40);
   });
 
-  conforms(reviews, openReviews);
+  conforms("reviews", reviews, openReviews);
 
   test("makes of the row that is shown the evidence that is meant", async () => {
     const bench = await openReviews();

@@ -27,6 +27,13 @@ const company = (n: number) => ({
 });
 type Company = ReturnType<typeof company>;
 
+/** What is searched by is written twice. */
+function changedCompany(n: number, changedAt: Date): Company {
+  const at = changedAt.toISOString();
+  const before = company(n);
+  return { ...before, updatedAt: at, properties: { ...before.properties, hs_lastmodifieddate: at } };
+}
+
 interface Search {
   filterGroups: { filters: { propertyName: string; operator: string; value: string }[] }[];
   sorts: string[];
@@ -40,9 +47,9 @@ const refused = (status: number, message: string) => ({
   status,
 });
 
-function listed({ query }: Asked, { rows, overstatedBy, isEndless }: Holding<Company>) {
+function listed({ query }: Asked, { rows, overstatedBy, isEndless, isShort }: Holding<Company>) {
   const after = query.get("after") ?? "";
-  const size = Math.min(Number(query.get("limit") ?? 10), 100);
+  const size = Math.min(Number(query.get("limit") ?? 10), isShort === true ? 40 : 100);
   const place = isEndless ? 0 : rows.filter(({ id }) => id <= after).length;
   const results = rows.slice(place, place + size);
   const hasMore = place + size < rows.length || overstatedBy > 0;
@@ -77,11 +84,13 @@ const open = (count = 250) =>
     allows: ({ headers }) => headers["authorization"] === `Bearer ${KEY}`,
     settings: (url) => ({ url, property: "referring_partner", namespace: "partner-code" }),
     secret: KEY,
+    written: changedCompany,
+    cannot: ["understate"],
     isMeant: ({ id }, externalId) => externalId === `companies/${id}`,
   });
 
 describe("hubspot", () => {
-  conforms(hubspot, open);
+  conforms("hubspot", hubspot, open);
 });
 
 describe("hubspot, a company", () => {

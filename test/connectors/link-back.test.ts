@@ -25,12 +25,11 @@ async function openBench(): Promise<Bench> {
     remove() {
       site.body = page("nothing");
     },
-    overstate: () => undefined,
   };
 }
 
 describe("link-back", () => {
-  conforms(linkBack, openBench, { hasPages: false, isPage: true });
+  conforms("link-back", linkBack, openBench);
 
   let server: TestServer;
   let fetcher: Fetcher;

@@ -49,11 +49,15 @@ const open = (count = 250) =>
     secret: KEY,
     secrets: [BASIC],
     key: "acme",
+    written: (n, changedAt) => ({
+      ...campaign(n),
+      send_time: changedAt.toISOString().replace(/\.\d+Z$/, "+00:00"),
+    }),
     isMeant: ({ id }, externalId) => externalId === `acme/campaigns/${id}`,
   });
 
 describe("mailchimp", () => {
-  conforms(mailchimp, open);
+  conforms("mailchimp", mailchimp, open);
 });
 
 describe("mailchimp, a campaign", () => {

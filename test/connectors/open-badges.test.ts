@@ -15,7 +15,7 @@ import {
 } from "./badge-issuer.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { type Answer, openServer, send, type TestServer } from "./server.ts";
-import { asConnector } from "./system.ts";
+import { asConnector, JUST_LATE_MS } from "./system.ts";
 
 const NOW = new Date("2026-10-28T12:00:00Z");
 const TOKEN = "list-token-1234";
@@ -73,6 +73,7 @@ async function openBench(): Promise<Bench> {
   };
   const badgeClass = { id: issuer.at("/classes/advanced"), name: "Advanced user", issuer: issuer.id };
   const badges = new Map<string, unknown>();
+  const repeated: string[] = [];
   const list = (path: string, badge: unknown) => badges.set(`badge/${issuer.at(path)}`, badge);
   for (let n = 0; n < 101; n++) {
     list(`/t/${n}`, await issuer.signToken(issuer.credential(`/t/${n}`, n === 0 ? status : {})));
@@ -82,7 +83,7 @@ async function openBench(): Promise<Bench> {
   let isCut = false;
   issuer.pages.set("/list.json", {
     get body() {
-      const text = JSON.stringify([...badges.values()]);
+      const text = JSON.stringify([...badges.values(), ...repeated.map((id) => badges.get(id))]);
       return isCut ? text.slice(0, -1) : text;
     },
   });
@@ -92,7 +93,18 @@ async function openBench(): Promise<Bench> {
     connection: { key: "main", secret: TOKEN, attributes: {} },
     now: NOW,
     secrets: [TOKEN, "key=secret"],
-    remove: (externalId) => badges.delete(externalId),
+    remove(externalId) {
+      badges.delete(externalId);
+    },
+    lateMs: JUST_LATE_MS,
+    async add(changedAt) {
+      const path = `/t/${5000 + badges.size}`;
+      const validFrom = changedAt.toISOString();
+      list(path, await issuer.signToken(issuer.credential(path, { validFrom })));
+    },
+    repeat(externalId) {
+      repeated.push(externalId);
+    },
     overstate: () => {
       isCut = true;
     },
@@ -100,7 +112,7 @@ async function openBench(): Promise<Bench> {
 }
 
 describe("open-badges, tokens, signed badges and proofs", () => {
-  conforms(asConnector(openBadges), openBench, { hasPages: false });
+  conforms("open-badges", asConnector(openBadges), openBench);
 });
 
 describe("open-badges", () => {

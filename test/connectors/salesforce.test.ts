@@ -84,6 +84,7 @@ const open = (count = 250) =>
     settings: (url) => ({ url, field: FIELD, namespace: "partner-code" }),
     secret: SECRET,
     secrets: ["E3F0DEADBEEF0123", TOKEN],
+    written: (n, changedAt) => ({ ...account(n), SystemModstamp: written(changedAt.getTime()) }),
     isMeant: ({ Id }, externalId) => externalId === `accounts/${Id}`,
   });
 
@@ -94,7 +95,7 @@ beforeEach(() => {
 });
 
 describe("salesforce", () => {
-  conforms(salesforce, open);
+  conforms("salesforce", salesforce, open);
 });
 
 describe("salesforce, an account", () => {

@@ -1,4 +1,4 @@
-// The conformance suite breaks HTTP servers; what it asks of a listing is asked here of a real Postgres.
+// A real Postgres that is a source. The conformance suite asks of it what it asks of a listing; what breaks is broken here.
 import { connect, createServer, type Socket } from "node:net";
 import { inspect } from "node:util";
 import { sql as statement } from "drizzle-orm";
@@ -8,7 +8,9 @@ import { toGuard } from "../../src/connectors/guard.ts";
 import { sql } from "../../src/connectors/sql.ts";
 import { toQuery } from "../../src/runs/query.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
-import { type Bench, factsOf, inputOf, pagesOf } from "./conformance.ts";
+import { type Bench, conforms, factsOf, inputOf, pagesOf } from "./conformance.ts";
+import { json, openServer } from "./server.ts";
+import { asConnector } from "./system.ts";
 
 const settings = {
   query: "select * from stands where kind = 'fair';",
@@ -22,6 +24,47 @@ const settings = {
   "time-zone": "Europe/Amsterdam",
   "page-rows": 3,
 };
+
+/** A database with nine stands; nothing of it is asked over HTTP. */
+async function openBench(): Promise<Bench> {
+  const source = await openTestDatabase();
+  const server = await openServer(() => json({}));
+  const { db, url } = source;
+  await db.execute(statement`
+    create table stands (id int, kind text, exhibitor text, held_on text, days numeric, city text, updated_at timestamptz)`);
+  await db.execute(statement`
+    insert into stands select n, 'fair', 'EX-' || n % 3, '2026-03-28', 1.5, 'Köln', timestamptz '2026-04-04 10:00:00.123456'
+    from generate_series(1, 9) as n`);
+  let count = 100;
+  return {
+    server: {
+      ...server,
+      async close() {
+        await server.close();
+        await source.close();
+      },
+    },
+    settings,
+    connection: { key: "main", secret: url, attributes: {} },
+    now: new Date(),
+    secrets: [url, new URL(url).password],
+    query: toQuery(url, toGuard([new URL(url).host]), new AbortController().signal),
+    async remove(externalId) {
+      await db.execute(statement`delete from stands where id = ${externalId}::int`);
+    },
+    async add(changedAt) {
+      await db.execute(statement`
+        insert into stands values (${count++}, 'fair', 'EX-1', '2026-03-28', 1, 'Köln', ${changedAt})`);
+    },
+    async setLocal(externalId, local) {
+      await db.execute(statement`update stands set held_on = ${local} where id = ${externalId}::int`);
+    },
+  };
+}
+
+describe("sql, a source that is a database", () => {
+  conforms("sql", asConnector(sql), openBench);
+});
 
 describe("sql", () => {
   let source: TestDatabase;

@@ -33,7 +33,7 @@ const open = (count = 250) =>
   openSystem<Customer>({
     rows: Array.from({ length: count }, (_, n) => customer(n)),
     routes: {
-      "GET /v1/customers": ({ query, headers }, { rows, overstatedBy, isEndless }) => {
+      "GET /v1/customers": ({ query, headers }, { rows, overstatedBy, isEndless, isShort }) => {
         if (headers["stripe-version"] !== "2026-09-30.endive") return failed(400, { message: "no version" });
         const [after, since] = [query.get("starting_after"), Number(query.get("created[gte]") ?? 0)];
         const place = rows.findIndex(({ id }) => id === after);
@@ -42,7 +42,7 @@ const open = (count = 250) =>
           return failed(400, { code: "resource_missing", param: "starting_after", message });
         }
         const found = rows.slice(isEndless ? 0 : place + 1).filter(({ created }) => created >= since);
-        const data = found.slice(0, Math.min(Number(query.get("limit") ?? 10), 100));
+        const data = found.slice(0, Math.min(Number(query.get("limit") ?? 10), isShort === true ? 40 : 100));
         const more = found.length > data.length || overstatedBy > 0;
         return json({ object: "list", url: "/v1/customers", has_more: more, data });
       },
@@ -50,11 +50,14 @@ const open = (count = 250) =>
     allows: ({ headers }) => headers["authorization"] === `Bearer ${KEY}`,
     settings: (url) => ({ url: `${url}/v1`, namespace: "partner-code" }),
     secret: KEY,
+    written: (n, changedAt) => ({ ...customer(n), created: Math.floor(changedAt.getTime() / 1000) }),
+    newest: "first",
+    cannot: ["understate"],
     isMeant: ({ id }, externalId) => externalId === `customers/${id}`,
   });
 
 describe("stripe", () => {
-  conforms(stripe, open);
+  conforms("stripe", stripe, open);
 });
 
 describe("stripe, a customer", () => {
@@ -112,7 +115,7 @@ describe("stripe, a customer", () => {
   test("after which the next page began, and which was deleted, costs nobody anything", async () => {
     const [page] = await pull();
     const cursor: unknown = JSON.parse(JSON.stringify(page!.cursor));
-    bench.remove("customers/cus_00000000000099");
+    await bench.remove("customers/cus_00000000000099");
     const rest = factsOf(await pull({ cursor }));
     expect(rest).toHaveLength(249);
   });

@@ -1,5 +1,7 @@
 // A made-up system for the tests of documents: rows, a credential, routes that answer in the shape of the real one. What every
 // system may do wrong (say more than it has, never end) it does on demand.
+
+import type { Ability } from "../../src/conformance/bench.ts";
 import type { Connector } from "../../src/connectors/connector.ts";
 import type { Bench } from "./conformance.ts";
 import { type Answer, type Asked, json, openServer } from "./server.ts";
@@ -7,8 +9,10 @@ import { type Answer, type Asked, json, openServer } from "./server.ts";
 /** What a system holds, in the order in which it lists it. */
 export interface Holding<Row> {
   rows: Row[];
-  /** So many rows more are announced than there are. */
+  /** So many rows more are announced than there are; less than 0: fewer. */
   overstatedBy: number;
+  /** Parts hold half of what was asked for. */
+  isShort?: boolean;
   /** Every part is followed by another one. */
   isEndless: boolean;
 }
@@ -28,15 +32,19 @@ export function partOf<Row>(
   holding: Holding<Row>,
   place: { from: number; size: number; another: (n: number) => Row; rows?: Row[] },
 ): Part<Row> {
-  const { from, size, another, rows = holding.rows } = place;
+  const { from, another, rows = holding.rows } = place;
+  const size = holding.isShort === true ? Math.ceil(place.size / 2) : place.size;
   if (holding.isEndless) {
     const made = Array.from({ length: size }, (_, index) => another(from + index));
     return { rows: made, total: from + 2 * size, next: from + size };
   }
   const total = rows.length + holding.overstatedBy;
-  const isLast = from + size >= rows.length && holding.overstatedBy === 0;
+  const isLast = from + size >= rows.length && holding.overstatedBy <= 0;
   return { rows: rows.slice(from, from + size), total, next: isLast ? undefined : from + size };
 }
+
+/** A look-back is an hour where a document says nothing else. */
+export const JUST_LATE_MS = 59 * 60_000;
 
 export interface SystemOptions<Row> {
   rows: Row[];
@@ -53,6 +61,14 @@ export interface SystemOptions<Row> {
   isMeant(row: Row, externalId: string): boolean;
   key?: string;
   now?: Date;
+  /** A row that is added: the n-th of all, changed (and so happened) at an instant. */
+  written(n: number, changedAt: Date): Row;
+  /** Where the system lists its newest rows. */
+  newest?: "first" | "last";
+  /** Changes when a row happened, to a local time without a zone. */
+  writeLocal?(row: Row, local: string): void;
+  /** What it has no way to do. */
+  cannot?: Ability[];
 }
 
 /** A bench for the conformance suite. */
@@ -71,6 +87,35 @@ export async function openSystem<Row>(
     if (!options.allows(asked)) return { ...json({ error: "not allowed" }), status: 401 };
     return route.answer(asked, holding);
   });
+  const meant = (externalId: string) => holding.rows.filter((row) => options.isMeant(row, externalId));
+  const abilities: Pick<Bench, Ability> = {
+    lateMs: JUST_LATE_MS,
+    add: (changedAt) => {
+      const row = options.written(5000 + holding.rows.length, changedAt);
+      holding.rows = options.newest === "first" ? [row, ...holding.rows] : [...holding.rows, row];
+    },
+    repeat: (externalId) => {
+      holding.rows = holding.rows.flatMap((row) => (meant(externalId).includes(row) ? [row, row] : [row]));
+    },
+    overstate: () => {
+      holding.overstatedBy = 1;
+    },
+    understate: () => {
+      holding.overstatedBy = -Math.ceil(holding.rows.length / 2);
+    },
+    shorten: () => {
+      holding.isShort = true;
+    },
+    neverEnd: () => {
+      holding.isEndless = true;
+    },
+    ...(options.writeLocal !== undefined && {
+      setLocal: (externalId: string, local: string) => {
+        for (const row of meant(externalId)) options.writeLocal?.(row, local);
+      },
+    }),
+  };
+  const cannot: string[] = options.cannot ?? [];
   return {
     holding,
     server,
@@ -81,12 +126,7 @@ export async function openSystem<Row>(
     remove(externalId) {
       holding.rows = holding.rows.filter((row) => !options.isMeant(row, externalId));
     },
-    overstate: () => {
-      holding.overstatedBy = 1;
-    },
-    neverEnd: () => {
-      holding.isEndless = true;
-    },
+    ...Object.fromEntries(Object.entries(abilities).filter(([ability]) => !cannot.includes(ability))),
   };
 }
 

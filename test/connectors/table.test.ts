@@ -7,6 +7,7 @@ import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { table } from "../../src/connectors/table.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { type Answer, type Asked, json, openServer } from "./server.ts";
+import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "export-key-1234";
 
@@ -86,21 +87,44 @@ async function openBench(
     remove(externalId) {
       source.rows = source.rows.filter(({ id }) => id !== externalId);
     },
+    lateMs: JUST_LATE_MS,
+    add: (changedAt) => {
+      const [first] = rows(1);
+      source.rows.push({
+        ...first!,
+        id: `cert-${5000 + source.rows.length}`,
+        since: changedAt.toISOString(),
+      });
+    },
+    repeat: (externalId) => {
+      source.rows.push(source.rows.find(({ id }) => id === externalId)!);
+    },
     overstate: () => {
       source.overstatedBy = 1;
     },
-    neverEnd: () => {
-      source.isEndless = true;
+    understate: () => {
+      source.overstatedBy = -1;
     },
+    setLocal: (externalId, local) => {
+      for (const row of source.rows) if (row.id === externalId) row.since = local;
+    },
+    ...(format === "json" && {
+      shorten: () => {
+        source.pageSize = 140;
+      },
+      neverEnd: () => {
+        source.isEndless = true;
+      },
+    }),
   };
 }
 
 describe("table, CSV", () => {
-  conforms(table, () => openBench("csv"), { hasPages: false });
+  conforms("table, CSV", table, () => openBench("csv"));
 });
 
 describe("table, JSON", () => {
-  conforms(table, () => openBench("json"));
+  conforms("table, JSON", table, () => openBench("json"));
 });
 
 describe("table", () => {

@@ -4,6 +4,7 @@ import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { wordpress } from "../../src/connectors/wordpress.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
 import { type Answer, type Asked, json, openServer } from "./server.ts";
+import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "standings:abcd efgh ijkl";
 
@@ -29,6 +30,7 @@ function openSite() {
     } as Record<string, string>,
     overstatedBy: 0,
     isEndless: false,
+    isShort: false,
     hidesTotal: false,
   };
 
@@ -43,7 +45,7 @@ function openSite() {
         return json(posts, { "x-wp-total": String((page + 1) * perPage) });
       }
       const all = [...site.posts].sort((a, b) => a.id - b.id);
-      const posts = all.slice((page - 1) * perPage, page * perPage);
+      const posts = all.slice((page - 1) * perPage, page * perPage - (site.isShort ? 1 : 0));
       const pages = Math.ceil(all.length / perPage);
       if (page > 1 && posts.length === 0) {
         const code = "rest_post_invalid_page_number";
@@ -110,8 +112,22 @@ async function openBench(): Promise<Bench & { site: ReturnType<typeof openSite>[
           one.categories = one.categories.filter((category) => category !== Number(term));
       }
     },
+    lateMs: JUST_LATE_MS,
+    add: (changedAt) => {
+      const one = post(100 + site.posts.length, { categories: [7] });
+      site.posts.push({ ...one, date_gmt: changedAt.toISOString().slice(0, 19) });
+    },
+    repeat: (externalId) => {
+      site.posts.push(site.posts.find(({ id }) => id === Number(externalId.split("/")[1]))!);
+    },
     overstate: () => {
       site.overstatedBy = 1;
+    },
+    understate: () => {
+      site.overstatedBy = -1;
+    },
+    shorten: () => {
+      site.isShort = true;
     },
     neverEnd: () => {
       site.isEndless = true;
@@ -120,7 +136,7 @@ async function openBench(): Promise<Bench & { site: ReturnType<typeof openSite>[
 }
 
 describe("wordpress", () => {
-  conforms(wordpress, openBench);
+  conforms("wordpress", wordpress, openBench);
 
   let bench: Awaited<ReturnType<typeof openBench>>;
   let fetcher: Fetcher;

@@ -16,6 +16,7 @@ export const rooms = [
   "yaml",
   "problems",
   "connectors",
+  "conformance",
   "evidence",
   "programme",
   "standings",
