@@ -620,6 +620,42 @@ export const pendingStandings = pgTable(
   ],
 );
 
+/**
+ * What other systems have sent to a source of the connector `inbox`: the to-do list of the syncs it calls for, and for a while
+ * the memory of what has come already. A row is written once; only its state, its run and the erasure of its content come later.
+ */
+export const inboxMessages = pgTable(
+  "inbox_messages",
+  {
+    /** The place in the order in which the source's connector reads them. */
+    id: id("id").generatedAlwaysAsIdentity(),
+    source: text("source").notNull(),
+    /** The sender's id of it, the same when it is sent again; a digest of the body where it has none. */
+    messageId: text("message_id").notNull(),
+    /** sha256 (hex, 32 characters of it) of the body as it came. */
+    digest: text("digest").notNull(),
+    receivedAt: instant("received_at").notNull(),
+    /** The source that is to be synced for it: its own, or the one it is a hint at. */
+    wakes: text("wakes").notNull(),
+    /** `handled`: a run of that source has begun since. */
+    state: text("state", { enum: ["waiting", "handled"] })
+      .notNull()
+      .default("waiting"),
+    runId: id("run_id"),
+    /** JSON, of messages that become evidence; null: only the fact of it counts, or it was erased. */
+    content: text("content"),
+  },
+  (t) => [
+    primaryKey({ name: "inbox_messages_pkey", columns: [t.id] }),
+    unique("inbox_messages_message_key").on(t.source, t.messageId),
+    foreignKey({ name: "inbox_messages_source_fkey", columns: [t.source], foreignColumns: [sources.key] }),
+    index("inbox_messages_order_idx").on(t.source, t.id),
+    index("inbox_messages_received_idx").on(t.receivedAt),
+    index("inbox_messages_waiting_idx").on(t.wakes).where(sql`${t.state} = 'waiting'`),
+    check("inbox_messages_state_check", sql`${t.state} in ('waiting', 'handled')`),
+  ],
+);
+
 /** Jobs whose last attempt has failed, for whoever waits for what they do: how often in a row, and why. */
 export const jobFailures = pgTable(
   "job_failures",
