@@ -108,6 +108,15 @@ export function parseSources(text: string, file: string): SourcesFile {
       );
       continue;
     }
+    const wakes = connector.wakes?.(settings.data);
+    if (wakes !== undefined) {
+      const others = pulledSources(value.sources);
+      if (!others.includes(wakes)) {
+        const message = `expected the key of a source that is pulled (${others.join(", ") || "there is none"}), not ${JSON.stringify(wakes)}${suggestion(wakes, others)}`;
+        problems.push({ path: [...path, "settings", "hint"], message });
+        continue;
+      }
+    }
     sources.push({
       key,
       connectorName: source.connector,
@@ -169,6 +178,11 @@ export async function registerSources(db: Database, sources: Source[]): Promise<
       }
     }
   });
+}
+
+/** The keys of the sources that a message can call for: all but those that wait for messages themselves. */
+function pulledSources(sources: Record<string, z.output<typeof sourceSchema>>): string[] {
+  return Object.entries(sources).flatMap(([key, { connector }]) => (connector === "inbox" ? [] : key));
 }
 
 /** The connector a source names: one of those that ship or, as `http`, the document it names. */

@@ -2,6 +2,8 @@
 // It also keeps the schedules registered, so that an emptied Redis is as good as new after one sweep.
 import { sql } from "drizzle-orm";
 import type { Context } from "../src/context.ts";
+import { forgetMessages } from "../src/inbox/messages.ts";
+import { readHinted, toHint } from "../src/runs/hints.ts";
 import { readFinishableReconciles } from "../src/runs/reconcile.ts";
 import { readOpenRanges } from "../src/runs/rescore.ts";
 import { claimCollection, readForgottenConnections, settleCollection } from "../src/runs/sync.ts";
@@ -29,12 +31,16 @@ export async function sweep(context: Context): Promise<void> {
   for (const { connection, attempts } of await readForgottenConnections(db, context.now())) {
     if (known.has(connection.source)) await queues.nudge("collect", connection, { epoch: attempts });
   }
+  for (const source of await readHinted(db, context.now())) {
+    if (known.has(source)) await queues.nudge("sync", toHint(source), { epoch });
+  }
   await giveUpUnknown(context, known);
   for (const range of await readOpenRanges(db)) await queues.nudge("rescore", range);
   for (const runId of await readFinishableReconciles(db)) {
     await queues.nudge("reconcile", { askedBy: "sweep", runId });
   }
   await keepSizeShort(db);
+  await forgetMessages(db, context.now());
 }
 
 /**

@@ -2,6 +2,7 @@
 // every change of points, and the JSON API.
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
+import { openPublicKeys } from "../connectors/inbox/public-keys.ts";
 import type { Context } from "../context.ts";
 import { readScoreChanges } from "../runs/runs.ts";
 import type { Output } from "../terminal/output.ts";
@@ -58,6 +59,12 @@ export async function serve(context: Context): Promise<{ port: number; close(): 
     programme: async () => (await context.programmes.inForce(context.db, context.now()))?.programme,
     programmes: context.programmes,
     sources: context.sources.sources.map(({ key, freshWithinMs }) => ({ key, freshWithinMs })),
+    inbox: {
+      sources: context.sources.sources,
+      secrets: context.secrets,
+      queues: context.queues,
+      publicKeys: openPublicKeys(),
+    },
     now: context.now,
     logger: context.log,
   });

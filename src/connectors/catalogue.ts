@@ -7,6 +7,7 @@ import { copernica } from "./copernica.ts";
 import { feed } from "./feed.ts";
 import { parseConnector } from "./http/document.ts";
 import { ical } from "./ical.ts";
+import { inbox } from "./inbox/inbox.ts";
 import { linkBack } from "./link-back.ts";
 import { openBadges } from "./open-badges/open-badges.ts";
 import { sql } from "./sql.ts";
@@ -17,6 +18,7 @@ export const connectors: Record<string, Connector> = {
   copernica,
   feed,
   ical,
+  inbox,
   "link-back": linkBack,
   "open-badges": openBadges,
   sql,

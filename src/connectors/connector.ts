@@ -74,6 +74,20 @@ export type Query = (
   options: { timeoutMs: number },
 ) => Promise<Record<string, string | null>[]>;
 
+/** What was sent to the source, in the order in which it was stored. Only of messages whose sender is proven. */
+export interface Message {
+  /** Rises from message to message, with gaps. No message is ever stored at a position that has been read past. */
+  position: number;
+  /** The sender's, or a digest. */
+  id: string;
+  receivedAt: Date;
+  /** JSON; null: nothing was kept of it, or it was erased. */
+  content: string | null;
+}
+
+/** The messages behind a position, `most` of them at most; or the last one. */
+export type Messages = (which: { after: number; most: number } | { last: true }) => Promise<Message[]>;
+
 export interface PullInput<Settings> {
   settings: Settings;
   connection: {
@@ -95,6 +109,7 @@ export interface PullInput<Settings> {
   now: Date;
   fetch: Fetch;
   query: Query;
+  messages: Messages;
   /**
    * A name for somebody that nobody can turn back: a keyed hash, the same for the same text in every pull and source. For
    * people whom rules count (`distinct`) and nobody needs to know.
@@ -143,6 +158,8 @@ export interface Connector<Settings = unknown> {
   budget?: { requests: number; perMs: number; atOnce: number | undefined } | undefined;
   /** Whether each connection is an account of its own, so that there is none before one is imported. */
   perAccount: boolean;
+  /** Another source, that is to be synced as soon as a message comes to this one; undefined: this one is. */
+  wakes?(settings: Settings): string | undefined;
   /** The evidence kinds this source yields under these settings. */
   kinds(settings: Settings): string[];
   /**

@@ -8,6 +8,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import { UsageError } from "../errors.ts";
 import { lockForMatching, lockForMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
+import { eraseMessages } from "../inbox/messages.ts";
 import { readAuthor } from "../scoring/adjustments.ts";
 import { markStandingsPending } from "../standings/refresh.ts";
 
@@ -78,6 +79,7 @@ export async function forgetPartner(
       words,
       named.map(({ slug }) => slug),
     );
+    await eraseMessages(tx, words);
     await tx.execute(sql`delete from identities where partner_id = ${ids}`);
     await tx.execute(sql`
       update partner_merges set identities = '[]' where partner_id = ${ids} or into_id = ${ids}`);

@@ -6,6 +6,7 @@ import type { Fetcher } from "../connectors/fetcher.ts";
 import { toGuard } from "../connectors/guard.ts";
 import type { ValidatorMemory } from "../connectors/validators.ts";
 import { SourceError } from "../errors.ts";
+import { readMessages } from "../inbox/messages.ts";
 import { openGate } from "../requests/budgets.ts";
 import type { Credentials } from "../requests/credentials.ts";
 import { type KeptValidators, openValidators } from "../requests/validators.ts";
@@ -97,6 +98,7 @@ export function toPullInput(
     now: parts.now(),
     fetch: parts.fetcher.fetchFor(signal, { gate, validators, secret }),
     query: toQuery(secret, toGuard(parts.sources.allowPrivate), signal),
+    messages: (which) => readMessages(parts.db, source.key, which),
     pseudonym,
     async credential(create, options) {
       const refused = options?.renew === true ? given : undefined;

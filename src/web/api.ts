@@ -1,4 +1,4 @@
-// The JSON API: which routes there are, who answers them and who may ask. Reads only.
+// The JSON API: which routes there are, who answers them and who may ask. Reads only, but for the messages of other systems.
 //
 // One number everywhere. What is promised is equality under a version: two answers that show the same partner under the
 // same scoreVersion show the same points, and a partner's achievements add up to the points beside them.
@@ -19,9 +19,13 @@ import type { ReadableStandings } from "../standings/reading.ts";
 import type { Standing } from "../standings/standings.ts";
 import { aheadHandlers } from "./ahead.ts";
 import { readHealth, type SourceFreshness } from "./health.ts";
+import { type InboxParts, inboxHandlers } from "./inbox.ts";
 import { readPartner, toPartnerPage } from "./partner.ts";
 
-/** Every route: the file its answer comes from, and who may ask. GET and HEAD; everything else is 405. */
+/**
+ * Every route: the file its answer comes from, and who may ask. GET and HEAD, and POST where senders prove who they are; everything
+ * else is 405.
+ */
 export const routes = {
   "/healthz": { owner: "src/web/health.ts", access: "public" },
   "/api/standings": { owner: "src/standings/reading.ts", access: "public" },
@@ -29,6 +33,7 @@ export const routes = {
   "/api/partners/:slug/quick-wins": { owner: "src/scoring/prospects.ts", access: "public" },
   "/api/partners/:slug/forecast": { owner: "src/scoring/forecast.ts", access: "public" },
   "/api/partners/:slug/forecast.ics": { owner: "src/web/calendar.ts", access: "public" },
+  "/inbox/:source": { owner: "src/web/inbox.ts", access: "senders" },
 } as const;
 
 export interface ApiParts {
@@ -39,6 +44,8 @@ export interface ApiParts {
   programmes: ProgrammeVersions;
   /** The configured sources: what /healthz watches. */
   sources: SourceFreshness[];
+  /** What messages of other systems need; undefined: nobody can send any. */
+  inbox?: Omit<InboxParts, "db" | "now" | "logger">;
   now: () => Date;
   /** Gets what the answer of a failed request does not say. */
   logger?: Logger | undefined;
@@ -49,11 +56,13 @@ const mostStandings = 200;
 const highestOffset = 1_000_000_000;
 
 /** The application; {@link openWeb} serves it. Errors are JSON: `{ error: { code, message, parameter? } }`. */
-export function createApi({ db, standings, programme, programmes, sources, now, logger }: ApiParts): Hono {
+export function createApi(parts: ApiParts): Hono {
+  const { db, standings, programme, programmes, sources, now, logger } = parts;
   const ahead = aheadHandlers(
     { db, programmes, now },
     { notFound: refusePartner, busy: refuseForNow, wholeNumber: readWholeNumber },
   );
+  const inbox = parts.inbox && inboxHandlers({ ...parts.inbox, db, now, logger }, refuse);
   const handlers: Record<keyof typeof routes, Handler> = {
     async "/healthz"(c) {
       const health = await readHealth({ db, sources, cacheState: () => standings.cacheState(), now: now() });
@@ -83,7 +92,10 @@ export function createApi({ db, standings, programme, programmes, sources, now, 
     "/api/partners/:slug/quick-wins": ahead["quick-wins"],
     "/api/partners/:slug/forecast": ahead.forecast,
     "/api/partners/:slug/forecast.ics": ahead["forecast.ics"],
+
+    "/inbox/:source": inbox?.look ?? refuseUnknown,
   };
+  const receivers: Partial<Record<string, Handler>> = { "/inbox/:source": inbox?.receive ?? refuseUnknown };
 
   const app = new Hono();
   // No CORS headers: other sites' scripts cannot read this. Strict-Transport-Security is for whoever terminates TLS.
@@ -102,17 +114,16 @@ export function createApi({ db, standings, programme, programmes, sources, now, 
   });
   for (const [path, handler] of Object.entries(handlers)) {
     app.get(path, handler);
+    const receiver = receivers[path];
+    if (receiver !== undefined) app.post(path, receiver);
+    const allowed = receiver === undefined ? ["GET", "HEAD"] : ["GET", "HEAD", "POST"];
     app.all(path, (c) => {
-      c.header("Allow", "GET, HEAD");
-      return refuse(
-        c,
-        405,
-        "method-not-allowed",
-        `${c.req.method} is not possible here: only GET and HEAD are.`,
-      );
+      c.header("Allow", allowed.join(", "));
+      const message = `${c.req.method} is not possible here: only ${allowed.slice(0, -1).join(", ")} and ${allowed.at(-1) ?? ""} are.`;
+      return refuse(c, 405, "method-not-allowed", message);
     });
   }
-  app.notFound((c) => refuse(c, 404, "not-found", "There is nothing at this path."));
+  app.notFound(refuseUnknown);
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
     logger?.error({ err: error, method: c.req.method, path: c.req.path }, "A request failed.");
@@ -133,6 +144,10 @@ function toShown({
   return { rank, slug, name, points, scoreVersion, reachedAt };
 }
 
+function refuseUnknown(c: Context): Response {
+  return refuse(c, 404, "not-found", "There is nothing at this path.");
+}
+
 function refusePartner(c: Context): Response {
   return refuse(c, 404, "not-found", "There is no such partner in the standings.");
 }
@@ -144,7 +159,7 @@ function refuseForNow(c: Context, seconds: number): Response {
 
 function refuse(
   c: Context,
-  status: 400 | 404 | 405 | 500 | 503,
+  status: 400 | 401 | 404 | 405 | 408 | 413 | 415 | 500 | 503,
   code: string,
   message: string,
   parameter?: string,

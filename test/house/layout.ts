@@ -23,6 +23,7 @@ export const rooms = [
   "scoring",
   "messages",
   "requests",
+  "inbox",
   "sources",
   "connections",
   "partners",

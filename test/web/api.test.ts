@@ -319,7 +319,7 @@ describe("the API", () => {
       expect(named.sort()).toEqual(Object.keys(routes).sort());
     });
 
-    test.each(Object.keys(routes))(
+    test.each(Object.keys(routes).filter((route) => !route.startsWith("/inbox/")))(
       "%s answers HEAD like GET without the body, and refuses what writes",
       async (route) => {
         await addPartners(db, [{ name: "One" }]);

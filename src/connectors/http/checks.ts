@@ -109,9 +109,12 @@ export function checkDocument(document: HttpDocument): DocumentProblem[] {
   }
 }
 
+/** What paths may name of a document besides rows. */
+type Named = Pick<HttpDocument, "settings" | "secret">;
+
 /** What is in the texts of a part that is no path of a row, and nothing that is there. */
-function strangeNames(
-  document: HttpDocument,
+export function strangeNames(
+  document: Named,
   tree: unknown,
   path: Path,
   allowed: string[],
@@ -127,7 +130,7 @@ function strangeNames(
 }
 
 function strangeName(
-  { settings, secret }: HttpDocument,
+  { settings, secret }: Named,
   name: string,
   allowed: string[],
   rowsAllowed: boolean,

@@ -17,11 +17,19 @@ export interface MappedRows {
   quarantined: QuarantinedRow[];
 }
 
+/** What of a session a mapping needs. */
+export interface Reader {
+  document: Pick<Session["document"], "per-account">;
+  input: Pick<Session["input"], "connection" | "pseudonym">;
+}
+
+type Rows = Pick<Stream, "key" | "schema" | "evidence">;
+
 /** The facts of rows, the later of two with one external id. `place` names rows that do not say who they are. */
 export function mapRows(
-  session: Session,
+  session: Reader,
   name: string,
-  stream: Stream,
+  stream: Rows,
   rows: unknown[],
   scope: Scope,
   place: string,
@@ -30,7 +38,7 @@ export function mapRows(
   const quarantined: QuarantinedRow[] = [];
   for (const [index, row] of rows.entries()) {
     const rowScope = { ...scope, "": row };
-    const key = keyOf(row, stream.key);
+    const key = keyOf(rowScope, stream.key);
     const of = key === "" ? `${name}, ${place}, row ${index + 1}` : `${name}/${key}`;
     try {
       refuseBroken(row, stream, key, of);
@@ -52,12 +60,12 @@ export function mapRows(
 }
 
 /** A number beyond 2^53 has lost digits on its way through JSON: it may be another row's. */
-function keyOf(row: unknown, path: string): string {
-  const value = valueAt({ "": row }, path);
+function keyOf(scope: Scope, path: string): string {
+  const value = valueAt(scope, path);
   return typeof value === "number" && !Number.isSafeInteger(value) ? "" : toText(value);
 }
 
-function refuseBroken(row: unknown, { schema, key }: Stream, id: string, of: string): void {
+function refuseBroken(row: unknown, { schema, key }: Rows, id: string, of: string): void {
   const refuse = (why: string) => new SourceError("data", `${quote(of)}: ${why}`);
   if (typeof row !== "object" || row === null || Array.isArray(row)) throw refuse("an object was expected");
   if (id === "") throw refuse(`${key} is missing, or no id`);
@@ -101,7 +109,7 @@ function isDate(value: unknown): boolean {
   }
 }
 
-function toFacts(session: Session, mapping: EvidenceMapping, scope: Scope, of: string): EvidenceFact[] {
+function toFacts(session: Reader, mapping: EvidenceMapping, scope: Scope, of: string): EvidenceFact[] {
   if (mapping.each === undefined) return toOne(session, mapping, scope, of);
   const items = valueAt(scope, mapping.each);
   if (items === undefined || items === null) return [];
@@ -110,7 +118,7 @@ function toFacts(session: Session, mapping: EvidenceMapping, scope: Scope, of: s
 }
 
 /** One fact, or none: for a row that is not meant, names nobody, or is of quantity 0. */
-function toOne(session: Session, mapping: EvidenceMapping, scope: Scope, of: string): EvidenceFact[] {
+function toOne(session: Reader, mapping: EvidenceMapping, scope: Scope, of: string): EvidenceFact[] {
   if (!holds(mapping.when, scope)) return [];
   const name = quote(of);
   const evaluated = (expression: Expression | undefined) =>
@@ -172,7 +180,7 @@ function plainText(value: unknown): string {
  * Every fact a row that cannot be read may have been before: none of them is absent. None where they cannot be told: then the
  * row may be any fact.
  */
-function idsOf(session: Session, stream: Stream, scope: Scope, of: string): string[] {
+function idsOf(session: Reader, stream: Rows, scope: Scope, of: string): string[] {
   const all = [stream.evidence ?? []].flat();
   const meant = all.filter(({ when }) => holds(when, scope));
   // What a row is meant to be may be just what cannot be read.
@@ -186,13 +194,13 @@ function idsOf(session: Session, stream: Stream, scope: Scope, of: string): stri
 }
 
 /** The account's key comes first where each connection is an account: ids are per account there. */
-function idOf(session: Session, mapping: EvidenceMapping, scope: Scope, of: string): string {
+function idOf(session: Reader, mapping: EvidenceMapping, scope: Scope, of: string): string {
   return prefixed(
     session,
     mapping["external-id"] === undefined ? of : (fill(mapping["external-id"], scope) ?? ""),
   );
 }
 
-function prefixed({ document, input }: Session, id: string): string {
+function prefixed({ document, input }: Reader, id: string): string {
   return document["per-account"] && id !== "" ? `${input.connection.key}/${id}` : id;
 }
