@@ -72,6 +72,7 @@ export function inputOf(
     full: true,
     now: bench.now,
     fetch,
+    messages: () => Promise.resolve([]),
     query: bench.query ?? (() => Promise.reject(new Error("this bench has no database"))),
     pseudonym: (text) => `hash of ${text}`,
     async credential(create, options) {
