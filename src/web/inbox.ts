@@ -31,6 +31,8 @@ export interface InboxParts {
   logger?: Logger | undefined;
   /** So long a sender may take for its body. */
   bodyWithinMs?: number;
+  /** So long it may take to store a message, before its sender is asked to repeat it. */
+  storedWithinMs?: number;
 }
 
 export type Refuse = (
@@ -60,7 +62,7 @@ type Outcome = "new" | "known" | { refused: string } | { unusable: string } | "u
 
 /** `receive` takes a message, `look` answers those who ask whether there is somebody at this address. */
 export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Handler; look: Handler } {
-  const { queues, logger, bodyWithinMs = BODY_MS } = parts;
+  const { queues, logger, bodyWithinMs = BODY_MS, storedWithinMs = STORED_WITHIN_MS } = parts;
   const inTurn = openTurns(TURNS);
   const inbound = new Map(
     parts.sources.flatMap(({ key, connector, settings }): [string, Inbound][] =>
@@ -86,9 +88,9 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
     try {
       const outcome = await Promise.race([
         inTurn(work),
-        after(STORED_WITHIN_MS, undefined, { signal: done.signal }),
+        after(storedWithinMs, undefined, { signal: done.signal }),
       ]);
-      if (outcome === undefined) throw new Error(`it took longer than ${STORED_WITHIN_MS} ms`);
+      if (outcome === undefined) throw new Error(`it took longer than ${storedWithinMs} ms`);
       return outcome;
     } catch (error) {
       logger?.error(
