@@ -32,9 +32,13 @@ type Answer = (partner: FoundPartner, standing: Standing, c: Context) => Promise
 /** How questions are refused and their parameters read, the same for every route. */
 interface Manners {
   /** For partners that are not in the standings. */
-  notFound(c: Context): Response;
-  busy(c: Context, seconds: number): Response;
-  wholeNumber(c: Context, name: string, bounds: { fallback: number; least: number; most: number }): number;
+  notFound: (c: Context) => Response;
+  busy: (c: Context, seconds: number) => Response;
+  wholeNumber: (
+    c: Context,
+    name: string,
+    bounds: { fallback: number; least: number; most: number },
+  ) => number;
 }
 
 export function aheadHandlers(
