@@ -151,7 +151,7 @@ describe("a pull that fails", () => {
 });
 
 describe("closing", () => {
-  test("lets a running job finish, and takes no other up", async () => {
+  test("lets a running job finish, and leaves what comes afterwards to another worker", async () => {
     let answer: (() => void) | undefined;
     const asked = new Promise<void>((resolve) => {
       open.server.breakFrom(1, (response, _, proceed) => {
@@ -165,11 +165,15 @@ describe("closing", () => {
     const runtime = await work();
     await asked;
     const closing = runtime.close();
-    await open.context.queues.nudge("sync", { source: "list", full: true, askedBy: "test" });
     answer?.();
     await closing;
     expect(await readStates(open.context)).toEqual(["complete"]);
     expect(open.server.asked).toHaveLength(1);
+    open.server.mend();
+    await open.context.queues.nudge("sync", { source: "list", full: true, askedBy: "test" });
+    expect(await readStates(open.context)).toEqual(["complete"]);
+    await work();
+    await untilStates("complete", "complete");
   });
 
   test("hands a job that does not end back, and another worker ends it", async () => {
