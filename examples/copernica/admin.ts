@@ -42,6 +42,7 @@ function listOf(world: World, faults: Faults, path: string, query: URLSearchPara
         accounts: accounts.length,
         mailings: world.mailings.length,
         articles: world.articles.length,
+        features: world.features.length,
         clientAccounts: world.clientAccounts.length,
         certificates: world.certificates.length,
         fairs: world.fairVisits.length,
@@ -57,6 +58,8 @@ function listOf(world: World, faults: Faults, path: string, query: URLSearchPara
       }));
     case "articles":
       return world.articles.filter((each) => mine(each.category));
+    case "features":
+      return world.features.filter((each) => mine(each.partner ?? ""));
     case "accounts":
       return world.clientAccounts
         .map((each) => ({ ...each, partner: slugOf("crm", each.crm) }))
@@ -105,6 +108,8 @@ function happeningOf(world: World, method: string, path: string, fields: Fields)
       return { type: "article-trashed", id: Number(id) };
     case "DELETE articles/:id":
       return { type: "article-deleted", id: Number(id) };
+    case "POST features":
+      return { type: "feature", partner: textIn(fields, "partner") };
     case "POST accounts":
       return { type: "account-opened", partner: textIn(fields, "partner") };
     case "POST accounts/:id/close":
@@ -115,12 +120,14 @@ function happeningOf(world: World, method: string, path: string, fields: Fields)
         partner: textIn(fields, "partner"),
         level: choiceIn(fields, "level", ["advanced", "fundamental"] as const),
       };
+    case "POST certificates/:id/revoke":
+      return { type: "certificate-revoked", id };
     case "POST certificates/:id/expire": {
       const at = fields["at"] === undefined ? world.now() : new Date(textIn(fields, "at"));
       if (Number.isNaN(at.getTime()))
         throw new Refusal(`"at" must be an instant such as 2026-12-01T12:00:00Z`);
       const passedOn = world.certificates.find((each) => each.id === id)?.passedOn ?? "";
-      // What ends before it begins is no certificate: a reader would rightly refuse the whole file.
+      // What ends before it begins is no certificate: a reader would rightly refuse it.
       if (at.toISOString() < passedOn)
         throw new Refusal(`"at" must not be before ${passedOn}, when it was passed`);
       return { type: "certificate-expires", id, expiresAt: at.toISOString() };

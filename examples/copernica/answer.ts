@@ -1,4 +1,5 @@
 // A request as the sandbox's systems see it, and what they answer: plain values, so that they can be asked without HTTP.
+import { createHash } from "node:crypto";
 
 export interface Question {
   method: string;
@@ -33,4 +34,11 @@ export function html(title: string, status: number, headers: Record<string, stri
 
 export function text(body: string, status = 200, type = "text/plain"): Answer {
   return { status, headers: { "content-type": `${type}; charset=utf-8` }, body };
+}
+
+/** The answer under a name of its content, or 304 where that is what the asker has already. */
+export function unlessKnown({ headers }: Question, answer: Answer): Answer {
+  const etag = `"${createHash("sha256").update(answer.body).digest("base64url").slice(0, 22)}"`;
+  if (headers["if-none-match"] === etag) return { status: 304, headers: { etag }, body: "" };
+  return { ...answer, headers: { ...answer.headers, etag } };
 }

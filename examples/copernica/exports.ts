@@ -1,18 +1,16 @@
-// The files other systems put out every night: the CRM's partners and client accounts, the training's certificates, the
-// organiser's trade fairs.
-import { createHash } from "node:crypto";
-import { type Answer, json, type Question, text } from "./answer.ts";
+// The files the CRM puts out every night: partners and client accounts.
+import { type Answer, json, type Question, text, unlessKnown } from "./answer.ts";
 import type { World } from "./world.ts";
 
 /** Tells a reader whether the file is whole. */
 const rowCount = "x-total-count";
 
-export function answerExport(world: World, { method, path, headers }: Question): Answer {
+export function answerExport(world: World, question: Question): Answer {
+  const { method, path } = question;
   const answer = method === "GET" ? exportOf(world, path) : undefined;
-  if (answer === undefined) return json({ error: `there is no export ${path}` }, 404);
-  const etag = `"${createHash("sha256").update(answer.body).digest("base64url").slice(0, 22)}"`;
-  if (headers["if-none-match"] === etag) return { status: 304, headers: { etag }, body: "" };
-  return { ...answer, headers: { ...answer.headers, etag } };
+  return answer === undefined
+    ? json({ error: `there is no export ${path}` }, 404)
+    : unlessKnown(question, answer);
 }
 
 function exportOf(world: World, path: string): Answer | undefined {
@@ -40,22 +38,6 @@ function exportOf(world: World, path: string): Answer | undefined {
           row.closedOn ?? "",
           row.closedOn === undefined ? "active" : "closed",
         ]),
-      );
-    case "certificates.json": {
-      const certificates = world.certificates.map((row) => ({
-        id: row.id,
-        holder: row.holder,
-        level: row.level,
-        employer_domain: row.employer,
-        passed_on: row.passedOn,
-        expires_at: row.expiresAt ?? null,
-      }));
-      return json({ certificates }, 200, { [rowCount]: String(certificates.length) });
-    }
-    case "fairs.csv":
-      return table(
-        ["stand_id", "exhibitor", "fair", "city", "held_on"],
-        world.fairVisits.map((row) => [row.id, row.exhibitor, row.fair, row.city, row.heldOn]),
       );
     default:
       return undefined;

@@ -1,7 +1,15 @@
 // How the sandbox's systems fail: now and then by themselves, or as somebody has asked them to.
 import { type Answer, html, json } from "./answer.ts";
 
-export const systems = ["copernica", "blog", "partners", "accounts", "certificates", "fairs"] as const;
+export const systems = [
+  "copernica",
+  "blog",
+  "magazine",
+  "partners",
+  "accounts",
+  "certificates",
+  "fairs",
+] as const;
 export type System = (typeof systems)[number];
 
 /**
@@ -83,8 +91,20 @@ function spoiled(fault: Fault, answer: Answer): Spoiled {
   }
 }
 
+/** What a row is, by content type. */
+const rows: Record<string, RegExp> = {
+  "text/calendar": /BEGIN:VEVENT\r\n[\s\S]*?END:VEVENT\r\n/g,
+  "application/atom+xml": /<entry>[\s\S]*?<\/entry>/g,
+};
+
 /** Half of the rows of a list; anything else as it is. */
 function halfOf({ headers, body }: Answer): string {
+  const row = rows[headers["content-type"]?.split(";")[0] ?? ""];
+  if (row !== undefined) {
+    const half = Math.floor((body.match(row) ?? []).length / 2);
+    let nth = 0;
+    return body.replace(row, (whole) => (nth++ < half ? whole : ""));
+  }
   if (headers["content-type"]?.startsWith("text/csv") === true) {
     const lines = body.split("\r\n");
     return `${lines.slice(0, Math.ceil(lines.length / 2)).join("\r\n")}\r\n`;

@@ -1,7 +1,7 @@
 // What can happen in the sandbox after its first start, and what it changes.
 import { Temporal } from "temporal-polyfill";
 import { chanceOf } from "./chance.ts";
-import type { Article, Certificate, ClientAccount, FairVisit, History } from "./history.ts";
+import type { Article, Certificate, ClientAccount, FairVisit, Feature, History } from "./history.ts";
 import { fairs, titles } from "./history.ts";
 import { type Mailing, subjects, timeZone, toTimestamp } from "./mailings.ts";
 import { accountOf, accounts, partnerOf } from "./partners.ts";
@@ -11,15 +11,17 @@ export type Happening =
   | { type: "article"; partner: string }
   | { type: "article-trashed"; id: number }
   | { type: "article-deleted"; id: number }
+  | { type: "feature"; partner: string }
   | { type: "account-opened"; partner: string }
   | { type: "account-closed"; key: string }
   | { type: "certificate"; partner: string; level: Certificate["level"] }
   /** `expiresAt`: ISO instant, in the past or still to come. */
   | { type: "certificate-expires"; id: string; expiresAt: string }
+  | { type: "certificate-revoked"; id: string }
   | { type: "fair"; partner: string };
 
 /** What a happening made or changed, as it is now. */
-export type Outcome = Mailing | Article | ClientAccount | Certificate | FairVisit;
+export type Outcome = Mailing | Article | Feature | ClientAccount | Certificate | FairVisit;
 
 /**
  * Changes the history in place. `nth` counts what has happened so far: it gives the ids and, with the seed, the details, so
@@ -68,6 +70,13 @@ export function apply(history: History, happening: Happening, at: Date, seed: st
       history.articles.splice(history.articles.indexOf(article), 1);
       return article;
     }
+    case "feature":
+      return added(history.features, {
+        id: 1000 + nth,
+        partner: partnerOf(happening.partner).slug,
+        title: chance.pick(titles),
+        publishedAt: instant,
+      });
     case "account-opened": {
       const partner = partnerOf(happening.partner);
       const { key, name } = accountOf(partner, 50 + nth);
@@ -94,6 +103,13 @@ export function apply(history: History, happening: Happening, at: Date, seed: st
         employer: domain,
         passedOn: today,
         expiresAt: undefined,
+        isRevoked: false,
+      });
+    }
+    case "certificate-revoked": {
+      const is = (each: Certificate) => each.id === happening.id && !each.isRevoked;
+      return Object.assign(found(history.certificates, is, `certificate ${happening.id} in force`), {
+        isRevoked: true,
       });
     }
     case "certificate-expires": {

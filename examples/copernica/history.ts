@@ -3,7 +3,7 @@
 import { Temporal } from "temporal-polyfill";
 import { type Chance, chanceOf } from "./chance.ts";
 import { type Mailing, mailingsBefore, timeZone } from "./mailings.ts";
-import { accountOf, type Partner, partners } from "./partners.ts";
+import { accountOf, type Partner, partnerOf, partners } from "./partners.ts";
 
 export interface Article {
   id: number;
@@ -15,6 +15,16 @@ export interface Article {
   publishedAt: string;
   modifiedAt: string;
   status: "publish" | "trash";
+}
+
+/** An article with a partner in the trade magazine, or one of its editors' own. */
+export interface Feature {
+  id: number;
+  /** The slug of the partner who wrote it; undefined: the editors. */
+  partner: string | undefined;
+  title: string;
+  /** ISO instant. */
+  publishedAt: string;
 }
 
 /** A row of the CRM's list of client accounts; dates are local. */
@@ -34,6 +44,8 @@ export interface Certificate {
   passedOn: string;
   /** ISO instant; undefined: for good. */
   expiresAt: string | undefined;
+  /** Taken back by the academy. */
+  isRevoked: boolean;
 }
 
 export interface FairVisit {
@@ -42,6 +54,22 @@ export interface FairVisit {
   city: string;
   exhibitor: string;
   heldOn: string;
+}
+
+/** A fair that is on in one city after another, a day a month, always with the same exhibitor. Times are local. */
+export interface Tour {
+  id: string;
+  fair: string;
+  exhibitor: string;
+  /** The first day; the others are on the same day of the months that follow. */
+  firstOn: string;
+  /** How many days were planned. */
+  days: number;
+  opensAt: string;
+  closesAt: string;
+  /** A day that was called off, and one that was put off. */
+  calledOff: string;
+  putOff: { from: string; to: string };
 }
 
 interface Registration {
@@ -56,9 +84,11 @@ interface Registration {
 export interface History {
   mailings: Mailing[];
   articles: Article[];
+  features: Feature[];
   clientAccounts: ClientAccount[];
   certificates: Certificate[];
   fairVisits: FairVisit[];
+  tour: Tour;
   registrations: Registration[];
 }
 
@@ -79,19 +109,23 @@ export function historyBefore(anchor: Date, seed: string): History {
   const today = end.toPlainDate();
   return {
     mailings: mailingsBefore(end, seed),
-    articles: articlesBefore(end, seed),
+    ...articlesBefore(end, seed),
     clientAccounts: partners.flatMap((partner) =>
       clientAccountsOf(partner, today, chanceOf(seed, "clients", partner.slug)),
     ),
     certificates: certificatesBefore(today, seed),
     fairVisits: fairVisitsBefore(today, seed),
+    tour: tourBefore(today),
     registrations: partners.map((partner) =>
       registrationOf(partner, today, chanceOf(seed, "crm", partner.slug)),
     ),
   };
 }
 
-function articlesBefore(end: Temporal.ZonedDateTime, seed: string): Article[] {
+function articlesBefore(
+  end: Temporal.ZonedDateTime,
+  seed: string,
+): { articles: Article[]; features: Feature[] } {
   const drafts = partners.flatMap((partner) => {
     const chance = chanceOf(seed, "articles", partner.slug);
     const article = (least: number, most: number) => articleOf(partner.slug, end, chance, least, most);
@@ -103,7 +137,18 @@ function articlesBefore(end: Temporal.ZonedDateTime, seed: string): Article[] {
   const news = chanceOf(seed, "news");
   for (let n = 0; n < 3; n++) drafts.push(articleOf("product-news", end, news, 5, 300));
   drafts.sort((a, b) => compare(a.publishedAt, b.publishedAt));
-  return drafts.map((draft, n) => ({ ...draft, id: 300 + n }));
+  const all = drafts.map((draft, n) => ({ ...draft, id: 300 + n }));
+  // Who writes much was in the magazine with one of them: the newest.
+  const inMagazine = partners
+    .filter((partner) => partner.articles > 2)
+    .map(({ slug }) => all.findLast(({ category }) => category === slug)?.id);
+  const features = all
+    .filter(({ id }) => inMagazine.includes(id))
+    .map(({ id, category, title, publishedAt }) => ({ id, partner: category, title, publishedAt }));
+  const [first] = features;
+  // The editors write as well, and that counts for nobody.
+  const own = first === undefined ? [] : [{ ...first, id: 200, partner: undefined }];
+  return { articles: all.filter(({ id }) => !inMagazine.includes(id)), features: [...own, ...features] };
 }
 
 function articleOf(
@@ -150,7 +195,7 @@ function certificatesBefore(today: Temporal.PlainDate, seed: string): Certificat
     return Array.from({ length: people }, (_, n) => {
       const holder = `holder-${partner.crm}-${n + 1}`;
       const passed = chance.whole(100, 600);
-      const common = { id: "", holder, employer: partner.domain, expiresAt: undefined };
+      const common = { id: "", holder, employer: partner.domain, expiresAt: undefined, isRevoked: false };
       const passedOn = today.subtract({ days: passed + 60 }).toString();
       const fundamental: Certificate = { ...common, level: "fundamental", passedOn };
       if (n >= partner.advanced + partner.expired) return [fundamental];
@@ -167,14 +212,15 @@ function certificatesBefore(today: Temporal.PlainDate, seed: string): Certificat
       return [fundamental, advanced, ...renewed];
     }).flat();
   });
-  // Somebody who works for no partner.
-  const stranger = { holder: "holder-0-1", level: "advanced", employer: "somewhere-else.example" } as const;
-  certificates.push({
-    ...stranger,
-    id: "",
-    passedOn: today.subtract({ days: 50 }).toString(),
-    expiresAt: undefined,
-  });
+  const more = (holder: string, employer: string, days: number, isRevoked: boolean) => {
+    const passedOn = today.subtract({ days }).toString();
+    certificates.push({
+      ...{ id: "", holder, level: "advanced", employer, passedOn, expiresAt: undefined, isRevoked },
+    });
+  };
+  // Somebody who works for no partner, and somebody who had not passed the test at all.
+  more("holder-0-1", "somewhere-else.example", 50, false);
+  more("holder-1042-9", partnerOf("marketing-agency-x").domain, 90, true);
   return certificates.map((certificate, n) => ({ ...certificate, id: `CERT-${1001 + n}` }));
 }
 
@@ -187,6 +233,23 @@ function fairVisitsBefore(today: Temporal.PlainDate, seed: string): FairVisit[] 
       const heldOn = today.subtract({ days }).toString();
       return { id: `STAND-${n + 1}`, ...chance.pick(fairs), exhibitor: partner.exhibitor, heldOn };
     });
+}
+
+/** Long over, so that it takes nothing away and brings nothing while the sandbox lives. Its exhibitor was at another fair besides. */
+function tourBefore(today: Temporal.PlainDate): Tour {
+  const first = today.subtract({ months: 10 }).with({ day: 12 });
+  const day = (n: number) => first.add({ months: n });
+  return {
+    id: "TOUR-1",
+    fair: "Inbox Expo on tour",
+    exhibitor: partnerOf("bureau-vlierhoek").exhibitor,
+    firstOn: first.toString(),
+    days: 6,
+    opensAt: "10:00",
+    closesAt: "17:30",
+    calledOff: day(2).toString(),
+    putOff: { from: day(4).toString(), to: day(4).add({ days: 7 }).toString() },
+  };
 }
 
 function registrationOf(partner: Partner, today: Temporal.PlainDate, chance: Chance): Registration {

@@ -17,7 +17,8 @@ export function nextHappening(world: World): Happening {
   });
   const partner = one(partners)?.slug ?? "";
   const die = chance.whole(1, 100);
-  if (die <= 18) return { type: "article", partner };
+  if (die <= 15) return { type: "article", partner };
+  if (die <= 18) return { type: "feature", partner };
   if (die <= 26) return { type: "certificate", partner, level: chance.pick(["advanced", "fundamental"]) };
   if (die <= 34) return { type: "account-opened", partner };
   if (die <= 37) return { type: "fair", partner };
@@ -26,8 +27,11 @@ export function nextHappening(world: World): Happening {
     return article === undefined ? mailing() : { type: "article-trashed", id: article.id };
   }
   if (die <= 56) {
-    const certificate = one(world.certificates.filter((each) => each.expiresAt === undefined));
+    const certificate = one(
+      world.certificates.filter((each) => each.expiresAt === undefined && !each.isRevoked),
+    );
     if (certificate === undefined) return mailing();
+    if (die <= 52) return { type: "certificate-revoked", id: certificate.id };
     return { type: "certificate-expires", id: certificate.id, expiresAt: world.now().toISOString() };
   }
   if (die <= 63) {
@@ -48,6 +52,8 @@ export function describe(happening: Happening): string {
       return `article ${happening.id} went to the trash`;
     case "article-deleted":
       return `article ${happening.id} was deleted`;
+    case "feature":
+      return `an article by ${happening.partner} appeared in the magazine`;
     case "account-opened":
       return `${happening.partner} got a client account`;
     case "account-closed":
@@ -56,6 +62,8 @@ export function describe(happening: Happening): string {
       return `somebody at ${happening.partner} passed the ${happening.level} test`;
     case "certificate-expires":
       return `certificate ${happening.id} expires at ${happening.expiresAt}`;
+    case "certificate-revoked":
+      return `certificate ${happening.id} was revoked`;
     case "fair":
       return `${happening.partner} took part in a trade fair`;
   }

@@ -2,19 +2,25 @@
 //
 //   /copernica/authenticate, /copernica/v4/…   the mailings         copernica-api.ts
 //   /blog/wp-json/wp/v2/…                      the joint articles   wordpress-api.ts
-//   /exports/*.csv, /exports/*.json            everything else      exports.ts
+//   /magazine/feed.atom                        more of them         magazine.ts
+//   /academy/…                                 the certificates     academy.ts
+//   /organiser/exhibitors.ics                  the trade fairs      organiser.ts
+//   /exports/*.csv                             the rest             exports.ts
 //   /sandbox…                                  for people           admin.ts
 //
 // It listens on 127.0.0.1 only and knows nothing of Standings.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve as resolvePath } from "node:path";
+import { answerAcademy } from "./academy.ts";
 import { answerAdmin, sandboxName } from "./admin.ts";
 import { type Answer, json, type Question } from "./answer.ts";
 import { answerCopernica } from "./copernica-api.ts";
 import { answerExport } from "./exports.ts";
 import { type Faults, openFaults, type Spoiled, type System } from "./faults.ts";
 import { describe, nextHappening } from "./life.ts";
+import { answerMagazine } from "./magazine.ts";
+import { answerOrganiser } from "./organiser.ts";
 import { answerWordPress } from "./wordpress-api.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -186,10 +192,17 @@ function answerOf(world: World, faults: Faults, first: string, question: Questio
       return spoiled("copernica", answerCopernica(world, question));
     case "blog":
       return spoiled("blog", answerWordPress(world, question));
+    case "magazine":
+      return spoiled("magazine", answerMagazine(world, question));
+    case "academy": {
+      const answer = answerAcademy(world, question);
+      // Its keys and what it revoked are on another server, as it were: half of those would be another academy.
+      return question.path === "badges.json" ? spoiled("certificates", answer) : answer;
+    }
+    case "organiser":
+      return spoiled("fairs", answerOrganiser(world, question));
     case "exports": {
-      const system = (["partners", "accounts", "certificates", "fairs"] as const).find((each) =>
-        question.path.startsWith(`${each}.`),
-      );
+      const system = (["partners", "accounts"] as const).find((each) => question.path.startsWith(`${each}.`));
       const answer = answerExport(world, question);
       return system === undefined ? answer : spoiled(system, answer);
     }

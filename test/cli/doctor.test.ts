@@ -33,7 +33,16 @@ test("a deployment that is well has a line for each part, and ends with 0", asyn
   expect(lines.map((line) => line.split(": ")[0])).toEqual(
     [
       ...["configuration", "database", "queue", "standings", "programme"],
-      ...["copernica", "blog", "registrations", "profiles", "accounts", "certifications", "fairs"],
+      ...[
+        "copernica",
+        "blog",
+        "magazine",
+        "registrations",
+        "profiles",
+        "accounts",
+        "certifications",
+        "fairs",
+      ],
     ].map((part) => `ok    ${part}`),
   );
   expect(lines).toContain("ok    copernica: 96 of 96 credentials accepted; never complete yet");

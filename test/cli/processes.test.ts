@@ -55,7 +55,7 @@ test("in a pipe the answer is all of standard output, and nothing has control ch
   const { code, stdout, stderr } = await open.spawn("sync", "blog", "fairs", "--json").ended;
   expect(code, stderr).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ runs: [{ source: "blog" }, { source: "fairs" }] });
-  expect(stderr).toMatch(/^ {2}blog +complete 1 page, 53 pieces of evidence, 53 new, 3 unmatched$/m);
+  expect(stderr).toMatch(/^ {2}blog +complete 1 page, 46 pieces of evidence, 46 new, 3 unmatched$/m);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
   expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
 });

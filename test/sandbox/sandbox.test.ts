@@ -98,12 +98,29 @@ async function rowsOf(sandbox: Sandbox, name: string): Promise<string[]> {
   return text.trimEnd().split("\r\n").slice(1);
 }
 
-async function certificatesOf(sandbox: Sandbox): Promise<Record<string, string | null>[]> {
-  const { certificates } = await read<{ certificates: Record<string, string | null>[] }>(
-    sandbox,
-    "/exports/certificates.json",
-  );
-  return certificates;
+interface Badge {
+  id: string;
+  validFrom: string;
+  validUntil?: string;
+  credentialSubject: { identifier: { identityHash: string }[]; achievement: { id: string } };
+}
+
+/** What the academy signed, as anybody reads it who does not verify it. */
+async function badgesOf(sandbox: Sandbox): Promise<Badge[]> {
+  const tokens = await read<string[]>(sandbox, "/academy/badges.json");
+  return tokens.map((token) => {
+    const payload = Buffer.from(token.split(".")[1] ?? "", "base64url").toString();
+    return JSON.parse(payload) as Badge;
+  });
+}
+
+async function eventsOf(sandbox: Sandbox): Promise<string[]> {
+  const text = await (await call(sandbox, "/organiser/exhibitors.ics")).text();
+  return text.split("BEGIN:VEVENT\r\n").slice(1);
+}
+
+async function entriesOf(sandbox: Sandbox): Promise<string[]> {
+  return (await (await call(sandbox, "/magazine/feed.atom")).text()).split("<entry>").slice(1);
 }
 
 describe("the world", () => {
@@ -149,7 +166,7 @@ describe("the world", () => {
   });
 
   test("reaches back fourteen months and never beyond its anchor", () => {
-    const { mailings, articles, certificates, fairVisits, clientAccounts } = historyBefore(
+    const { mailings, articles, features, certificates, fairVisits, tour, clientAccounts } = historyBefore(
       anchor,
       "copernica",
     );
@@ -158,9 +175,11 @@ describe("the world", () => {
     expect(dates.at(-1)?.slice(0, 7)).toBe("2026-11");
     expect(dates.every((each) => each < "2026-11-23 13:00:00")).toBe(true);
     expect(articles.every((each) => Date.parse(each.modifiedAt) < anchor.getTime())).toBe(true);
+    expect(features.every((each) => Date.parse(each.publishedAt) < anchor.getTime())).toBe(true);
     const days = [
       ...certificates.map((each) => each.passedOn),
       ...fairVisits.map((each) => each.heldOn),
+      tour.putOff.to,
       ...clientAccounts.map((each) => each.closedOn ?? each.openedOn),
     ];
     expect(days.every((each) => each < "2026-11-23")).toBe(true);
@@ -251,8 +270,14 @@ describe("the scores at the first start", () => {
       sandbox,
       "/blog/wp-json/wp/v2/categories?slug=marketing-agency-x",
     );
-    const advanced = (await certificatesOf(sandbox)).filter(
-      (each) => each["employer_domain"] === "marketing-agency-x.example" && each["level"] === "advanced",
+    const { revokedCredential } = await read<{ revokedCredential: { id: string }[] }>(
+      sandbox,
+      "/academy/revocations.json",
+    );
+    const advanced = (await badgesOf(sandbox)).filter(
+      ({ credentialSubject: { identifier, achievement } }) =>
+        identifier[0]?.identityHash.endsWith("@marketing-agency-x.example") === true &&
+        achievement.id.endsWith("/advanced"),
     );
     const registered = (await rowsOf(sandbox, "partners")).find((row) =>
       row.includes(",Marketing Agency X,"),
@@ -265,8 +290,10 @@ describe("the scores at the first start", () => {
     const clients = (await rowsOf(sandbox, "accounts")).filter((row) => row.includes(",1042,"));
     expect(clients).toHaveLength(2); // 10
     expect(articles.filter((each) => each.categories.includes(category?.id ?? 0))).toHaveLength(1); // 5
-    expect(advanced).toEqual([]);
-    expect((await rowsOf(sandbox, "fairs")).filter((row) => row.includes("EX-1042"))).toEqual([]);
+    // Somebody had the certificate, and it was taken back.
+    expect(advanced.map(({ id }) => id)).toEqual(revokedCredential.map(({ id }) => id));
+    expect((await eventsOf(sandbox)).filter((event) => event.includes("EX-1042"))).toEqual([]);
+    expect((await entriesOf(sandbox)).filter((entry) => entry.includes("@marketing-agency-x."))).toEqual([]);
     expect(scoresAtFirstStart["marketing-agency-x"]).toBe(10 + 5 + 10 + 12 + 8 + 10 + 5);
   });
 
@@ -484,10 +511,10 @@ describe("the exports", () => {
 
   test("say that nothing has changed", async () => {
     const sandbox = await started();
-    const etag = (await call(sandbox, "/exports/fairs.csv")).headers.get("etag") ?? "";
-    const again = () => fetch(`${sandbox.url}/exports/fairs.csv`, { headers: { "if-none-match": etag } });
+    const etag = (await call(sandbox, "/exports/accounts.csv")).headers.get("etag") ?? "";
+    const again = () => fetch(`${sandbox.url}/exports/accounts.csv`, { headers: { "if-none-match": etag } });
     expect((await again()).status).toBe(304);
-    await post(sandbox, "fairs", { partner: "marketing-agency-x" });
+    await post(sandbox, "accounts", { partner: "marketing-agency-x" });
     expect((await again()).status).toBe(200);
   });
 
@@ -509,13 +536,16 @@ describe("the exports", () => {
       expect.stringMatching(new RegExp(`^${key},.*,1084,2026-11-23,,active$`)),
     );
   });
+});
 
-  test("show when a certificate expires", async () => {
+describe("the academy", () => {
+  test("shows when a certificate expires", async () => {
     const sandbox = await started();
     const [certificate] = await read<{ id: string }[]>(sandbox, "/sandbox/certificates?partner=fjordpost");
     const id = certificate?.id ?? "";
     const shown = async () =>
-      (await certificatesOf(sandbox)).find((each) => each["id"] === id)?.["expires_at"];
+      (await badgesOf(sandbox)).find((each) => each.id === `${sandbox.url}/academy/certificates/${id}`)
+        ?.validUntil;
     await post(sandbox, `certificates/${id}/expire`, { at: "2026-12-01T12:00:00Z" });
     expect(await shown()).toBe("2026-12-01T12:00:00Z");
     await post(sandbox, `certificates/${id}/expire`);
@@ -526,27 +556,83 @@ describe("the exports", () => {
     expect((await call(sandbox, "/sandbox/certificates/CERT-0/expire", {})).status).toBe(404);
   });
 
-  test("show certificates and fairs as they come", async () => {
+  test("lists what it has revoked, once, and goes on showing it", async () => {
+    const sandbox = await started();
+    const revoked = async () => {
+      const list = await read<{ revokedCredential: { id: string }[] }>(sandbox, "/academy/revocations.json");
+      return list.revokedCredential.map(({ id }) => id);
+    };
+    const [first] = await revoked();
+    const badges = await badgesOf(sandbox);
+    const id = badges.find((each) => each.id !== first)?.id ?? "";
+    const name = id.slice(id.lastIndexOf("/") + 1);
+
+    await post(sandbox, `certificates/${name}/revoke`);
+
+    expect((await revoked()).sort()).toEqual([first, id].sort());
+    expect((await badgesOf(sandbox)).length).toBe(badges.length);
+    expect((await call(sandbox, `/sandbox/certificates/${name}/revoke`, {})).status).toBe(404);
+  });
+
+  test("signs a certificate at once, with the same key in every process", async () => {
     const sandbox = await started();
     const { id } = await post<{ id: string }>(sandbox, "certificates", {
       partner: "marketing-agency-x",
       level: "advanced",
     });
-    const passed = (await certificatesOf(sandbox)).find((each) => each["id"] === id);
-    expect(passed).toMatchObject({
-      employer_domain: "marketing-agency-x.example",
-      passed_on: "2026-11-23",
-      expires_at: null,
-    });
+    const passed = (await badgesOf(sandbox)).find((each) => each.id.endsWith(`/${id}`));
+    expect(passed).toMatchObject({ validFrom: "2026-11-22T23:00:00Z" });
+    expect(passed).not.toHaveProperty("validUntil");
+    const keyOf = async (each: Sandbox) => {
+      const { verificationMethod } = await read<{ verificationMethod: { publicKeyJwk: { x: string } }[] }>(
+        each,
+        "/academy/issuer.json",
+      );
+      return verificationMethod[0]?.publicKeyJwk.x;
+    };
+    expect(await keyOf(await started())).toBe(await keyOf(sandbox));
+  });
+});
+
+describe("the organiser", () => {
+  test("shows a fair as it comes", async () => {
+    const sandbox = await started();
     await post(sandbox, "fairs", { partner: "marketing-agency-x" });
-    expect((await rowsOf(sandbox, "fairs")).filter((row) => row.endsWith(",2026-11-23"))).toHaveLength(1);
+    const events = await eventsOf(sandbox);
+    expect(events.filter((event) => event.includes("\r\nX-EXHIBITOR:EX-1042\r\n"))).toEqual([
+      expect.stringContaining("\r\nDTSTART;VALUE=DATE:20261123\r\nDTEND;VALUE=DATE:20261126\r\n"),
+    ]);
+  });
+
+  test("writes no line longer than a calendar may have", async () => {
+    const sandbox = await started();
+    const lines = (await (await call(sandbox, "/organiser/exhibitors.ics")).text()).split("\r\n");
+    expect(Math.max(...lines.map((line) => Buffer.byteLength(line)))).toBeLessThanOrEqual(75);
+    expect(lines.filter((line) => line.startsWith(" ")).length).toBe(sandbox.world.fairVisits.length + 2);
+  });
+});
+
+describe("the magazine", () => {
+  test("shows its newest articles first, and fifty of them", async () => {
+    const sandbox = await started();
+    const before = await entriesOf(sandbox);
+    expect(before).toHaveLength(sandbox.world.features.length);
+    const { id } = await post<{ id: number }>(sandbox, "features", { partner: "inkwell-loop" });
+    const [first] = await entriesOf(sandbox);
+    expect(first).toContain(`${sandbox.url}/magazine/articles/${id}`);
+    expect(first).toContain(
+      "<name>The &quot;Inkwell Loop&quot;</name><email>editor@inkwell-loop.example</email>",
+    );
+    expect((await call(sandbox, `/magazine/articles/${id}`)).status).toBe(200);
+    for (let n = 0; n < 50; n++) sandbox.world.happen({ type: "feature", partner: "wolkenpost" });
+    expect(await entriesOf(sandbox)).toHaveLength(50);
   });
 });
 
 describe("faults", () => {
   test("spoil one system as asked and no other, until they are taken back", async () => {
     const sandbox = await started();
-    const fairs = () => call(sandbox, "/exports/fairs.csv");
+    const fairs = () => call(sandbox, "/organiser/exhibitors.ics");
     await post(sandbox, "faults", { source: "fairs", mode: "500" });
     expect((await fairs()).status).toBe(500);
     expect((await call(sandbox, "/exports/accounts.csv")).status).toBe(200);
@@ -563,7 +649,7 @@ describe("faults", () => {
   test("lose the connection in the middle of a body", async () => {
     const sandbox = await started();
     sandbox.faults.set("certificates", { mode: "half-page" });
-    const url = `${sandbox.url}/exports/certificates.json`;
+    const url = `${sandbox.url}/academy/badges.json`;
     const { announced, received, complete } = await cutOff(url);
     expect(received).toBe(Math.floor(announced / 2));
     expect(complete).toBe(false);
@@ -573,16 +659,30 @@ describe("faults", () => {
   test("give half of the rows beside counts of all", async () => {
     const sandbox = await started();
     const jwt = await jwtOf(sandbox, "104200");
-    for (const source of ["copernica", "blog", "fairs"] as const)
+    for (const source of ["copernica", "blog", "accounts"] as const)
       sandbox.faults.set(source, { mode: "short-page" });
     const list = await emailings(sandbox, jwt, "publisher/emailings");
     const other = list.count > 0 ? list : await emailings(sandbox, jwt, "ms/emailings");
     expect(other.data.length).toBe(Math.floor(other.count / 2));
     const posts = await call(sandbox, "/blog/wp-json/wp/v2/posts?per_page=100");
     expect(((await posts.json()) as unknown[]).length).toBeLessThan(Number(posts.headers.get("x-wp-total")));
-    const fairs = Number((await call(sandbox, "/exports/fairs.csv")).headers.get("x-total-count"));
-    expect(fairs).toBe(sandbox.world.fairVisits.length);
-    expect((await rowsOf(sandbox, "fairs")).length).toBeLessThan(fairs);
+    const rows = Number((await call(sandbox, "/exports/accounts.csv")).headers.get("x-total-count"));
+    expect(rows).toBe(sandbox.world.clientAccounts.length);
+    expect((await rowsOf(sandbox, "accounts")).length).toBeLessThan(rows);
+  });
+
+  test("give half of the rows where no count is beside them, in a document that is whole", async () => {
+    const sandbox = await started();
+    const { world } = sandbox;
+    for (const source of ["certificates", "fairs", "magazine"] as const)
+      sandbox.faults.set(source, { mode: "short-page" });
+    expect(await badgesOf(sandbox)).toHaveLength(Math.floor(world.certificates.length / 2));
+    const events = await eventsOf(sandbox);
+    expect(events).toHaveLength(Math.floor((world.fairVisits.length + 2) / 2));
+    expect(events.at(-1)).toMatch(/END:VEVENT\r\nEND:VCALENDAR\r\n$/);
+    const entries = await entriesOf(sandbox);
+    expect(entries).toHaveLength(Math.floor(world.features.length / 2));
+    expect(entries.at(-1)).toMatch(/<\/entry>\s*<\/feed>\s*$/);
   });
 
   test("end by themselves after so many times", async () => {
@@ -597,10 +697,10 @@ describe("faults", () => {
     const sandbox = await started({ faults: true });
     const answers: Response[] = [];
     for (let n = 0; n < 100; n++) {
-      const answer = await call(sandbox, "/exports/fairs.csv");
+      const answer = await call(sandbox, "/exports/accounts.csv");
       if (answer.status !== 200) {
         answers.push(answer);
-        expect((await call(sandbox, "/exports/fairs.csv")).status).toBe(200);
+        expect((await call(sandbox, "/exports/accounts.csv")).status).toBe(200);
       }
     }
     expect(answers.map(({ status }) => status)).toEqual([503, 429, 503, 503, 429, 503]);
@@ -621,7 +721,7 @@ describe("faults", () => {
 
   test("do not come by accident unless asked for", async () => {
     const sandbox = await started();
-    for (let n = 0; n < 100; n++) expect((await call(sandbox, "/exports/fairs.csv")).status).toBe(200);
+    for (let n = 0; n < 100; n++) expect((await call(sandbox, "/exports/accounts.csv")).status).toBe(200);
   });
 
   test("are refused when they make no sense", async () => {
@@ -707,6 +807,8 @@ describe("the server", () => {
       ["mailings", { account: "104200", destinations: -1 }, 400],
       ["mailings", { account: "1", destinations: 1 }, 404],
       ["certificates", { partner: "wolkenpost", level: "expert" }, 400],
+      ["features", { partner: "nobody" }, 404],
+      ["certificates/CERT-0/revoke", {}, 404],
       ["weather", {}, 404],
     ] as const) {
       const answer = await call(sandbox, `/sandbox/${path}`, body);
@@ -714,7 +816,8 @@ describe("the server", () => {
       expect(await answer.json()).toHaveProperty("error");
     }
     expect((await call(sandbox, "/sandbox/weather")).status).toBe(404);
-    expect((await call(sandbox, "/exports/weather.csv")).status).toBe(404);
+    for (const path of ["exports/weather.csv", "academy/weather", "organiser/weather", "magazine/weather"])
+      expect((await call(sandbox, `/${path}`)).status).toBe(404);
     expect((await call(sandbox, "/nowhere")).status).toBe(404);
     expect(sandbox.world.happened()).toBe(0);
   });
@@ -739,11 +842,13 @@ describe("the server", () => {
     for (const sign of [
       "mailing",
       "published",
+      "appeared",
       "trash",
       "got a client",
       "was closed",
       "passed",
       "expires",
+      "revoked",
       "trade fair",
     ]) {
       expect(lives[0]?.filter((line) => line.includes(sign)).length).toBeGreaterThan(0);
@@ -818,10 +923,13 @@ function evaluated(at: Date): {
     );
     const recent = newsletters.some((each) => each.timestamp > today.subtract({ days: 90 }).toString());
     const clients = history.clientAccounts.filter((each) => each.crm === crm && each.closedOn === undefined);
-    const articles = history.articles.filter((each) => each.category === slug && each.publishedAt > yearAgo);
+    const articles = [
+      ...history.articles.filter((each) => each.category === slug),
+      ...history.features.filter((each) => each.partner === slug),
+    ].filter((each) => each.publishedAt > yearAgo);
     const people = new Set(
       history.certificates
-        .filter((each) => each.employer === domain && each.level === "advanced")
+        .filter((each) => each.employer === domain && each.level === "advanced" && !each.isRevoked)
         .filter((each) => each.expiresAt === undefined || Date.parse(each.expiresAt) > at.getTime())
         .map((each) => each.holder),
     );
