@@ -4,8 +4,14 @@ import { once } from "node:events";
 import { Redis } from "ioredis";
 import { findFreePort } from "../db/embedded-server.ts";
 
+export interface BenchRedis {
+  url: string;
+  pid: number;
+  close(): Promise<void>;
+}
+
 /** undefined: there is no redis-server on the PATH. */
-export async function openBenchRedis(): Promise<{ url: string; close(): Promise<void> } | undefined> {
+export async function openBenchRedis(): Promise<BenchRedis | undefined> {
   if (spawnSync("redis-server", ["--version"]).status !== 0) return undefined;
   const port = await findFreePort();
   const inMemory = ["--save", "", "--appendonly", "no"];
@@ -20,6 +26,7 @@ export async function openBenchRedis(): Promise<{ url: string; close(): Promise<
   client.disconnect();
   return {
     url: `redis://127.0.0.1:${port}`,
+    pid: server.pid ?? 0,
     async close() {
       server.kill("SIGTERM");
       await exited;

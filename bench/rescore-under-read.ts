@@ -1,21 +1,25 @@
 // How long does a page of the standings take while everybody is rescored? Quiet and busy phases take turns, and the two p99s
-// of a pair are compared. Readers ask at a steady pace, whatever the answers before took, as visitors do.
+// of a pair are compared. Readers ask at a steady pace, whatever the answers before took, as visitors do. The limit is held against
+// readers and rescore on cores of their own (cores.ts); what it is where they share all cores is measured beside it.
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import { Redis } from "ioredis";
 import { openDatabase } from "../db/client.ts";
 import { openStandings, redisForReading } from "../src/standings/reading.ts";
 import type { Standings } from "../src/standings/standings.ts";
+import { canKeepApart, keepApart } from "./cores.ts";
 import { type BenchLine, median, round, tell, toLine } from "./lines.ts";
 import type { BenchServer } from "./postgres.ts";
-import { openBenchRedis } from "./redis.ts";
+import { type BenchRedis, openBenchRedis } from "./redis.ts";
 import { openScored, type Scored } from "./scored.ts";
 
 const LIMIT = { atMost: 1.5 };
 const SIZES = {
   full: { partners: 100_000, rows: 1_000_000, rounds: 5 },
-  small: { partners: 1_000, rows: 10_000, rounds: 2 },
+  small: { partners: 1_000, rows: 10_000, rounds: 1 },
 };
+/** Where readers and rescore share the cores. */
+const SHARED_ROUNDS = 2;
 /** Between two pages that are asked for. */
 const PACE_MS = 10;
 const PAGE = 50;
@@ -23,21 +27,22 @@ const PAGE = 50;
 const LOOK_MS = 5;
 
 export async function rescoreUnderRead(server: BenchServer, size: keyof typeof SIZES): Promise<BenchLine> {
-  const { partners, rows, rounds } = SIZES[size];
+  const { partners } = SIZES[size];
   const redis = await openBenchRedis();
-  const lines: Record<string, Measured> = {};
+  const lines: Record<string, { apart: Measured; shared: Measured }> = {};
   try {
-    lines["postgres"] = await measure(server, { partners, rows, rounds }, undefined);
-    if (redis !== undefined) lines["redis"] = await measure(server, { partners, rows, rounds }, redis.url);
+    lines["postgres"] = await measure(server, SIZES[size], undefined);
+    if (redis !== undefined) lines["redis"] = await measure(server, SIZES[size], redis);
   } finally {
     await redis?.close();
   }
-  const all = Object.values(lines);
+  const all = Object.values(lines).map(({ apart }) => apart);
   const ratio = Math.max(...all.map((one) => one.ratio));
   const lockWaits = all.reduce((sum, one) => sum + one.lockWaits, 0);
   return toLine("rescore-under-read", ratio, LIMIT, {
     ok: ratio <= LIMIT.atMost && lockWaits === 0,
     partners,
+    coresApart: canKeepApart(),
     ...lines,
     lockWaits,
     lockWaitsLimit: { atMost: 0 },
@@ -62,58 +67,80 @@ interface Measured {
 async function measure(
   server: BenchServer,
   { partners, rows, rounds }: { partners: number; rows: number; rounds: number },
-  redisUrl: string | undefined,
-): Promise<Measured> {
-  const scored = await openScored(server, { partners, rows }, redisUrl);
+  cache: BenchRedis | undefined,
+): Promise<{ apart: Measured; shared: Measured }> {
+  const scored = await openScored(server, { partners, rows }, cache?.url);
   const reading = await openDatabase(scored.url, { max: 4, applicationName: "reader" });
-  const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, redisForReading);
+  const redis = cache === undefined ? undefined : new Redis(cache.url, redisForReading);
   const standings = openStandings({ db: reading.db, redis, prefix: "standings" });
   const end = await scored.openWorkers(1);
+  const name = cache === undefined ? "postgres" : "redis";
   try {
     // Builds the cache, where there is one, and warms everything up.
     await scored.swing();
-    await scored.rescore();
-    await readWhile(standings, partners, () => delay(1000));
-    const quiet: number[][] = [];
-    const busy: number[][] = [];
-    const seconds: number[] = [];
-    const locks = watchLocks(scored);
-    for (let number = 1; number <= rounds; number += 1) {
-      await scored.swing();
-      const startedAt = performance.now();
-      const while_ = await readWhile(standings, partners, () => scored.rescore());
-      const took = performance.now() - startedAt;
-      busy.push(while_);
-      seconds.push(took / 1000);
-      const without = await readWhile(standings, partners, () => delay(took));
-      quiet.push(without);
-      tell(
-        `${redisUrl === undefined ? "postgres" : "redis"} ${number}/${rounds}: p99 ${percentile(without, 99).toFixed(1)} ms, ` +
-          `during a rescore of ${(took / 1000).toFixed(1)} s ${percentile(while_, 99).toFixed(1)} ms`,
-      );
+    await readWhile(standings, partners, () => scored.rescore());
+    const turns = { scored, standings, partners };
+    const shared = await takeTurns(turns, Math.min(rounds, SHARED_ROUNDS), `${name}, shared cores`);
+    const mix = canKeepApart()
+      ? await keepApart(scored.db, {
+          workers: scored.workerPids(),
+          others: cache === undefined ? [] : [cache.pid],
+          reader: "reader",
+        })
+      : () => undefined;
+    try {
+      return { apart: await takeTurns(turns, rounds, name), shared };
+    } finally {
+      mix();
     }
-    const { lockWaits, looks } = await locks.end();
-    const ratios = busy.map((during, index) => percentile(during, 99) / percentile(quiet[index] ?? [], 99));
-    const middle = (phases: number[][], nth: number) =>
-      round(median(phases.map((phase) => percentile(phase, nth))));
-    return {
-      ratio: round(median(ratios)),
-      rounds: ratios.map(round),
-      quietP50Ms: middle(quiet, 50),
-      busyP50Ms: middle(busy, 50),
-      quietP99Ms: middle(quiet, 99),
-      busyP99Ms: middle(busy, 99),
-      pages: [...quiet, ...busy].reduce((sum, phase) => sum + phase.length, 0),
-      rescoreSeconds: round(median(seconds)),
-      lockWaits,
-      looks,
-    };
   } finally {
     await end();
     redis?.disconnect();
     await reading.close();
     await scored.close();
   }
+}
+
+/** So many pairs of a phase with a rescore and one without. */
+async function takeTurns(
+  { scored, standings, partners }: { scored: Scored; standings: Standings; partners: number },
+  rounds: number,
+  name: string,
+): Promise<Measured> {
+  const quiet: number[][] = [];
+  const busy: number[][] = [];
+  const seconds: number[] = [];
+  const locks = watchLocks(scored);
+  for (let number = 1; number <= rounds; number += 1) {
+    await scored.swing();
+    const startedAt = performance.now();
+    const while_ = await readWhile(standings, partners, () => scored.rescore());
+    const took = performance.now() - startedAt;
+    busy.push(while_);
+    seconds.push(took / 1000);
+    const without = await readWhile(standings, partners, () => delay(took));
+    quiet.push(without);
+    tell(
+      `${name} ${number}/${rounds}: p99 ${percentile(without, 99).toFixed(1)} ms, ` +
+        `during a rescore of ${(took / 1000).toFixed(1)} s ${percentile(while_, 99).toFixed(1)} ms`,
+    );
+  }
+  const { lockWaits, looks } = await locks.end();
+  const ratios = busy.map((during, index) => percentile(during, 99) / percentile(quiet[index] ?? [], 99));
+  const middle = (phases: number[][], nth: number) =>
+    round(median(phases.map((phase) => percentile(phase, nth))));
+  return {
+    ratio: round(median(ratios)),
+    rounds: ratios.map(round),
+    quietP50Ms: middle(quiet, 50),
+    busyP50Ms: middle(busy, 50),
+    quietP99Ms: middle(quiet, 99),
+    busyP99Ms: middle(busy, 99),
+    pages: [...quiet, ...busy].reduce((sum, phase) => sum + phase.length, 0),
+    rescoreSeconds: round(median(seconds)),
+    lockWaits,
+    looks,
+  };
 }
 
 /** Milliseconds of each page that was asked for while some work was under way: the first pages, and others at random. */

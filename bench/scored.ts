@@ -28,6 +28,8 @@ export interface Scored {
   firstSeconds: number;
   /** Workers, each a process of its own. Returns what ends them and says how much memory each of them has needed. */
   openWorkers(count: number): Promise<() => Promise<number[]>>;
+  /** Of the workers that are open. */
+  workerPids(): number[];
   /** A rescore of everybody by the workers that are open. Returns how many partners' points it has changed. */
   rescore(): Promise<number>;
   /**
@@ -75,6 +77,7 @@ export async function openScored(
           return Promise.all(ending);
         };
       },
+      workerPids: () => workers.map(({ pid }) => pid),
       rescore: () => rescore(db, workers, at),
       async swing() {
         texts.reverse();
@@ -130,6 +133,7 @@ async function rescore(db: Database, workers: Worker[], at: Date): Promise<numbe
 }
 
 interface Worker {
+  pid: number;
   /** Rescores a range and brings it into the standings. */
   take(range: { runId: number; first: number }): Promise<void>;
   /** Megabytes: the most it has needed. */
@@ -151,6 +155,7 @@ async function openWorkers(
     };
     await heard();
     return {
+      pid: child.pid ?? 0,
       async take(range) {
         const report = await ask(range);
         if ("failed" in report) throw new Error(`A worker of the bench has failed: ${report.failed}`);
