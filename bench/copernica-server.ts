@@ -58,7 +58,12 @@ const server = createServer((request, response) => {
     json(NOTHING);
     return;
   }
-  const page = pages.get(`${account}/${product ?? ""}/${url.searchParams.get("start") ?? ""}`);
+  const start = Number(url.searchParams.get("start"));
+  if (start >= mailings) {
+    json(JSON.stringify({ start, limit: pageLimit, count: 0, total: mailings, data: [] }));
+    return;
+  }
+  const page = pages.get(`${account}/${product ?? ""}/${start}`);
   if (page === undefined) response.statusCode = 404;
   json(page ?? '{"error":{"message":"Invalid method"}}');
 });
