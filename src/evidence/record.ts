@@ -1,6 +1,6 @@
 // Evidence enters here and nowhere else. A page is recorded in one transaction: what changed is superseded, what is new is
 // inserted, what is unchanged costs no write, its partners are pending and the connection's cursor has moved.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { EvidenceFact, Page } from "../connectors/connector.ts";
@@ -248,7 +248,7 @@ function digestOf(fact: EvidenceFact): string {
     fact.link ?? null,
     fact.identity === undefined ? null : [fact.identity.namespace, fact.identity.key],
   ];
-  return createHash("sha256").update(JSON.stringify(said)).digest("hex").slice(0, 32);
+  return hash("sha256", JSON.stringify(said), "hex").slice(0, 32);
 }
 
 /** Ends the known time of rows. In id order, as every writer of evidence locks. A clock that ran backwards ends it at once. */
