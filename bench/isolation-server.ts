@@ -5,12 +5,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** `slow`: after half a minute. `refuses`: 429 with a Retry-After of an hour. */
+/** `slow`: after a while. `refuses`: 429 with a Retry-After of an hour. */
 export type Manner = "well" | "slow" | "refuses";
 
-const SLOW_MS = 30_000;
 const RETRY_AFTER_SECONDS = 3600;
-const [systems = 0, rows = 0] = process.argv.slice(2).map(Number);
+const [systems = 0, rows = 0, slowMs = 0] = process.argv.slice(2).map(Number);
 
 /** Each answer differs from the one before, so that it is read and recorded. */
 let answers = 0;
@@ -26,7 +25,7 @@ for (let index = 0; index < systems; index += 1) {
   const server = createServer((_, response) => {
     void (async () => {
       const manner = manners[index];
-      if (manner === "slow") await delay(SLOW_MS);
+      if (manner === "slow") await delay(slowMs);
       if (manner === "refuses") {
         response.writeHead(429, { "retry-after": String(RETRY_AFTER_SECONDS) }).end();
         return;

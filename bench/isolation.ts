@@ -22,7 +22,10 @@ const [SLOW, REFUSING] = [6, 7];
 const WORKERS = 2;
 const ROWS = 500;
 /** Syncs of each of the six in a phase: as many as fit into the half minute in which the seventh does not answer. */
-const SIZES = { full: { rounds: 5, syncs: 30 }, small: { rounds: 1, syncs: 2 } };
+const SIZES = {
+  full: { rounds: 5, syncs: 30, slowMs: 30_000 },
+  small: { rounds: 1, syncs: 1, slowMs: 1000 },
+};
 const POLL_MS = 5;
 
 export async function isolation(server: BenchServer, size: keyof typeof SIZES): Promise<BenchLine> {
@@ -57,11 +60,11 @@ interface Measured {
 
 async function measure(
   server: BenchServer,
-  { rounds, syncs }: { rounds: number; syncs: number },
+  { rounds, syncs, slowMs }: { rounds: number; syncs: number; slowMs: number },
   redisUrl: string | undefined,
 ): Promise<Measured> {
   const { db, url, close } = await server.openFresh();
-  const systems = await openSystems();
+  const systems = await openSystems(slowMs);
   const sources = toSources(systems.ports);
   const parsed = parseSources(sources, "sources.yaml");
   const config = loadConfig({
@@ -190,9 +193,9 @@ interface Systems {
   close(): void;
 }
 
-async function openSystems(): Promise<Systems> {
+async function openSystems(slowMs: number): Promise<Systems> {
   const file = fileURLToPath(new URL("isolation-server.ts", import.meta.url));
-  const child = fork(file, [SYSTEMS, ROWS].map(String), { execArgv: ["--import", "tsx"] });
+  const child = fork(file, [SYSTEMS, ROWS, slowMs].map(String), { execArgv: ["--import", "tsx"] });
   const [{ ports }] = (await once(child, "message")) as [{ ports: number[] }];
   return {
     ports,

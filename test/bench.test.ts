@@ -44,6 +44,19 @@ test("every bench prints one JSON line with its ratio, its limit and whether it 
       unchangedPerSecond: aNumber,
     }),
     expect.objectContaining({
+      bench: "isolation",
+      ratio: aNumber,
+      limit: { atMost: 1.2 },
+      ok: aBoolean,
+      sources: 8,
+      workers: 2,
+      postgres: expect.objectContaining({
+        ratio: aNumber,
+        quietMs: aNumber,
+        disturbedMs: aNumber,
+      }) as unknown,
+    }),
+    expect.objectContaining({
       bench: "rescore",
       ratio: aNumber,
       limit: { atMost: 2 },
@@ -78,6 +91,6 @@ test("an unknown bench or size is a mistake of whoever asked", async () => {
   const { code, stdout, stderr } = await bench("colect");
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toContain(
-    "usage: npm run bench -- [collect] [rescore] [rescore-sizes] [rescore-under-read]",
+    "usage: npm run bench -- [collect] [isolation] [rescore] [rescore-sizes] [rescore-under-read]",
   );
 });
