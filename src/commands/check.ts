@@ -108,14 +108,16 @@ async function toStream(
   const question = { facts, source: source.key, ownerId: partnerId, now };
   const worths = await readWorths(context.db, context.programmes, question);
   const broken = page.quarantined ?? [];
-  const rows = { read: page.evidence.length, quarantined: broken.length, total: undefined };
-  const spoilt = isSpoilt(rows, true);
+  // As a run would judge after this page; where the source announces no total, as if the page were all of it.
+  const rows = { read: page.evidence.length, quarantined: broken.length, total: page.total };
+  const isAll = page.total === undefined || page.total <= rows.read + rows.quarantined;
+  const spoilt = isSpoilt(rows, isAll);
   const shownId = (id: string) => withoutAddresses(id, context);
   return {
     name,
     ok: !spoilt,
     message: spoilt
-      ? `${broken.length} of ${rows.read + broken.length} rows cannot be read: a run would stop here`
+      ? `${broken.length} of ${rows.read + broken.length} rows cannot be read: a run in which so many are would stop`
       : null,
     class: spoilt ? "data" : null,
     rows: page.rows ?? null,

@@ -73,13 +73,15 @@ export async function finishReconcile(
   if (!(await readFinishableReconciles(db)).includes(options.runId)) return undefined;
   await drainPending(db, programmes, { now: options.now });
   await markDrifting(db, programmes, options.runId, options.now());
-  await drainPending(db, programmes, { now: options.now });
+  // Whoever cannot be scored must not stop what finds everything else: the run says who it is.
+  const { failure } = await drainPending(db, programmes, { now: options.now });
   // Changes that wait for the rank job are not drift: the comparison leaves their partners out.
   const stale = await cached.compare();
   await cached.rebuild();
   const [run] = await db.execute<{ drift: number }>(sql`
     update runs set finished_at = ${options.now()}, drift = coalesce(drift, 0) + ${stale}::int,
-      state = children.state, reason = children.reason
+      state = case when ${failure !== undefined} and children.state = 'complete' then 'partial' else children.state end,
+      reason = nullif(concat_ws('; ', children.reason, ${failure?.message ?? null}::text), '')
     from (
       select case when count(*) filter (where state = 'held') > 0 then 'held'
           when count(*) = count(*) filter (where state = 'complete') then 'complete'

@@ -20,15 +20,17 @@ interface Draining {
   onBatch?: ((batch: ScoreOutcome) => Promise<void>) | undefined;
 }
 
-/**
- * Scores everybody who is pending. Throws when somebody could not be scored, after everybody else was: the message names them,
- * and they stay pending.
- */
+interface Drained extends ScoreOutcome {
+  /** Who could not be scored, by name, and why; undefined: everybody could. They stay pending. */
+  failure: Error | undefined;
+}
+
+/** Scores everybody who is pending and can be scored. */
 export async function drainPending(
   db: Database,
   programmes: ProgrammeVersions,
   { now, scope, signal, onBatch }: Draining,
-): Promise<ScoreOutcome> {
+): Promise<Drained> {
   const total = { claimed: 0, changed: 0, lines: 0 };
   const failed = new Map<number, Error>();
   while (signal?.aborted !== true) {
@@ -39,8 +41,7 @@ export async function drainPending(
     total.lines += batch.lines;
     await onBatch?.(batch);
   }
-  if (failed.size > 0) throw await toFailure(db, failed);
-  return total;
+  return { ...total, failure: failed.size > 0 ? await toFailure(db, failed) : undefined };
 }
 
 interface Batch {
@@ -93,7 +94,7 @@ async function toFailure(db: Database, failed: Map<number, Error>): Promise<Erro
   const who = failed.size > rows.length ? `${failed.size} partners (${named} …)` : named;
   const [cause] = failed.values();
   return new Error(
-    `The score of ${who} cannot be stored: ${cause?.message ?? ""}. All the others are scored.`,
+    `The score of ${who} cannot be stored: ${cause?.message ?? ""}. It keeps nobody else waiting.`,
     { cause },
   );
 }

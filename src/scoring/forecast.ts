@@ -59,11 +59,19 @@ export interface Forecast {
 export const forecastDays = 90;
 const DAY_MS = 86_400_000;
 
+interface ForecastQuestion {
+  partnerId: number;
+  now: Date;
+  days?: number;
+  /** Ends it between two evaluations, with its reason. */
+  signal?: AbortSignal;
+}
+
 /** Of one partner, in one snapshot, if no evidence is added or taken back. undefined: no programme is published. */
 export async function readForecast(
   db: Database,
   programmes: ProgrammeVersions,
-  { partnerId, now, days = forecastDays }: { partnerId: number; now: Date; days?: number },
+  { partnerId, now, days = forecastDays, signal }: ForecastQuestion,
 ): Promise<Forecast | undefined> {
   return transaction(db, async (tx) => {
     await tx.execute(sql`set transaction isolation level repeatable read, read only`);
@@ -82,6 +90,7 @@ export async function readForecast(
     let before: Instant = first;
     for (const stretch of toStretches(await readMomentsAhead(look, version, { from: now, to: until }))) {
       for await (const [earlier, after] of stepsWithin(look, before, stretch)) {
+        signal?.throwIfAborted();
         before = after;
         const changed = inOrder(pointsChanged(earlier.outcomes, after.outcomes), after.version);
         const total = totalOf(after.outcomes);

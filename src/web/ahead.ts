@@ -17,6 +17,8 @@ interface Parts {
   db: Database;
   programmes: ProgrammeVersions;
   now: () => Date;
+  /** A forecast takes no longer. */
+  mostMs?: number | undefined;
 }
 
 /**
@@ -25,6 +27,8 @@ interface Parts {
  */
 const TURNS = { atOnce: 2, waiting: 20 };
 const BUSY_SECONDS = 5;
+/** Of a forecast, or thousands of pieces of evidence of one partner would keep everybody else's from being answered. */
+const MOST_MS = 5000;
 
 /** What a question is answered with; undefined: no programme is published, so there is nothing ahead. */
 type Answer = (partner: FoundPartner, standing: Standing, c: Context) => Promise<Response | undefined>;
@@ -34,6 +38,7 @@ interface Manners {
   /** For partners that are not in the standings. */
   notFound: (c: Context) => Response;
   busy: (c: Context, seconds: number) => Response;
+  tooLong: (c: Context) => Response;
   wholeNumber: (
     c: Context,
     name: string,
@@ -42,8 +47,8 @@ interface Manners {
 }
 
 export function aheadHandlers(
-  { db, programmes, now }: Parts,
-  { notFound, busy, wholeNumber }: Manners,
+  { db, programmes, now, mostMs = MOST_MS }: Parts,
+  { notFound, busy, tooLong, wholeNumber }: Manners,
 ): Record<"quick-wins" | "forecast" | "forecast.ics", Handler> {
   const inTurn = openTurns(TURNS);
   const about = (name: string, answer: Answer): Handler => {
@@ -57,6 +62,7 @@ export function aheadHandlers(
         return (await inTurn(() => answer(partner, standing, c))) ?? notFound(c);
       } catch (error) {
         if (error instanceof TooManyWaiting) return busy(c, BUSY_SECONDS);
+        if (error instanceof DOMException && error.name === "TimeoutError") return tooLong(c);
         throw error;
       }
     };
@@ -69,14 +75,16 @@ export function aheadHandlers(
 
     forecast: about("forecast", async ({ id, slug, name }, _, c) => {
       const days = wholeNumber(c, "days", { fallback: forecastDays, least: 1, most: forecastDays });
-      const forecast = await readForecast(db, programmes, { partnerId: id, now: now(), days });
+      const signal = AbortSignal.timeout(mostMs);
+      const forecast = await readForecast(db, programmes, { partnerId: id, now: now(), days, signal });
       if (forecast === undefined) return undefined;
       const { total, timeZone, changes } = forEverybody(forecast, speak(c, forecast.timeZone));
       return c.json({ partner: { slug, name }, days, total, timeZone, changes });
     }),
 
     "forecast.ics": about("forecast.ics", async (partner, { reachedAt: changedAt }, c) => {
-      const forecast = await readForecast(db, programmes, { partnerId: partner.id, now: now() });
+      const signal = AbortSignal.timeout(mostMs);
+      const forecast = await readForecast(db, programmes, { partnerId: partner.id, now: now(), signal });
       if (forecast === undefined) return undefined;
       const messages = speak(c, forecast.timeZone);
       c.header("Content-Type", "text/calendar; charset=utf-8");

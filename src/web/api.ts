@@ -60,7 +60,7 @@ export function createApi(parts: ApiParts): Hono {
   const { db, standings, programme, programmes, sources, now, logger } = parts;
   const ahead = aheadHandlers(
     { db, programmes, now },
-    { notFound: refusePartner, busy: refuseForNow, wholeNumber: readWholeNumber },
+    { notFound: refusePartner, busy: refuseForNow, tooLong: refuseLong, wholeNumber: readWholeNumber },
   );
   const inbox = parts.inbox && inboxHandlers({ ...parts.inbox, db, now, logger }, refuse);
   const handlers: Record<keyof typeof routes, Handler> = {
@@ -155,6 +155,12 @@ function refusePartner(c: Context): Response {
 function refuseForNow(c: Context, seconds: number): Response {
   c.header("Retry-After", String(seconds));
   return refuse(c, 503, "busy", `Too many ask this at the moment: try again in ${seconds} seconds.`);
+}
+
+function refuseLong(c: Context): Response {
+  const message =
+    "So much will change that looking ahead takes too long here: ask for fewer days, or on the command line.";
+  return refuse(c, 503, "too-long", message);
 }
 
 function refuse(

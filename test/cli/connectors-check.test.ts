@@ -274,7 +274,7 @@ describe("connectors check, of a made-up system", () => {
     for (const row of bench.holding.rows.slice(0, 6)) row["created_at"] = null;
     const { code, stdout } = await call("connectors", "check", "reviews");
     expect(code).toBe(1);
-    expect(stdout).toContain("6 of 50 rows cannot be read: a run would stop here");
+    expect(stdout).toContain("6 of 50 rows cannot be read: a run in which so many are would stop");
     expect(stdout).toContain("  … and 1 more");
   });
 });

@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "../../src/programme/versions.ts";
+import { finishReconcile, startReconcile } from "../../src/runs/reconcile.ts";
 import { drainPending } from "../../src/scoring/drain.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { addConnection, addPartners, at, fact, list, readPendingPartners } from "../evidence/collecting.ts";
@@ -44,9 +45,11 @@ describe("draining the list of pending partners", () => {
     const [first, , , , , , , eighth] = partners;
     const last = partners.at(-1)!;
     for (const id of [first!, eighth!, last]) await poison(id);
-    await expect(drainPending(db, programmes, { now })).rejects.toThrow(
-      "The score of partner-1, partner-8, partner-60 cannot be stored: integer out of range. All the others are scored.",
+    const { failure, ...drained } = await drainPending(db, programmes, { now });
+    expect(failure?.message).toBe(
+      "The score of partner-1, partner-8, partner-60 cannot be stored: integer out of range. It keeps nobody else waiting.",
     );
+    expect(drained).toEqual({ claimed: PARTNERS - 3, changed: PARTNERS - 3, lines: PARTNERS - 3 });
     expect(await readPendingPartners(db)).toEqual([first, eighth, last]);
     const scores = await readScores(db);
     expect(scores).toHaveLength(PARTNERS - 3);
@@ -55,10 +58,29 @@ describe("draining the list of pending partners", () => {
 
   test("scores them as soon as they can be, and nobody twice", async () => {
     await poison(partners[3]!);
-    await expect(drainPending(db, programmes, { now })).rejects.toThrow("partner-4");
+    expect((await drainPending(db, programmes, { now })).failure?.message).toContain("partner-4");
     await db.execute(sql`delete from adjustments`);
-    expect(await drainPending(db, programmes, { now })).toEqual({ claimed: 1, changed: 1, lines: 1 });
+    expect(await drainPending(db, programmes, { now })).toEqual({
+      ...{ claimed: 1, changed: 1, lines: 1 },
+      failure: undefined,
+    });
     expect(await readPendingPartners(db)).toEqual([]);
+  });
+
+  test("a reconciliation goes on without them, ends, and says who they are", async () => {
+    await poison(partners[3]!);
+    await db.execute(sql`update achievements_held set points = 0`);
+    const { runId } = await startReconcile(db, { sources: [], askedBy: "test", now: now() });
+    const cached = { compare: () => Promise.resolve(0), rebuild: () => Promise.resolve() };
+    expect(await finishReconcile(db, programmes, cached, { runId, now })).toEqual({ drift: 0 });
+    const [run] = await db.execute<{ state: string; reason: string }>(
+      sql`select state, reason from runs where id = ${runId}`,
+    );
+    expect(run).toMatchObject({ state: "partial" });
+    expect(run!.reason).toContain("The score of partner-4 cannot be stored");
+    expect(await startReconcile(db, { sources: [], askedBy: "test", now: now() })).toMatchObject({
+      joined: false,
+    });
   });
 
   test("fails at once where everybody is concerned", async () => {

@@ -1,10 +1,12 @@
 // What lies ahead of a partner, as other systems read it: quick wins, the forecast, and the forecast in a calendar.
 import { sql } from "drizzle-orm";
+import { type Context, Hono } from "hono";
 import { sync as ical, type VEvent } from "node-ical";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { openStandings } from "../../src/standings/reading.ts";
+import { aheadHandlers } from "../../src/web/ahead.ts";
 import { createApi } from "../../src/web/api.ts";
 import { type OpenWeb, openWeb } from "../../src/web/server.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
@@ -130,6 +132,24 @@ describe("what everybody may see of the evidence ahead", () => {
     const calendar = await (await ask("partner-1/forecast.ics")).text();
     expect(calendar).not.toContain("Vera Brandt");
     expect(calendar).toContain("certificate (");
+  });
+
+  test("ends when it takes too long, and says what to ask instead", async () => {
+    const refused = (code: string) => (c: Context) => c.json({ code }, 503);
+    const handlers = aheadHandlers(
+      { db, programmes: openProgrammeVersions(), now: () => now, mostMs: 0 },
+      {
+        notFound: refused("not-found"),
+        busy: refused("busy"),
+        tooLong: refused("too-long"),
+        wholeNumber: () => 90,
+      },
+    );
+    const app = new Hono()
+      .get("/:slug/forecast", handlers.forecast)
+      .get("/:slug/forecast.ics", handlers["forecast.ics"]);
+    for (const path of ["/partner-1/forecast", "/partner-1/forecast.ics"])
+      expect(await (await app.request(path)).json()).toEqual({ code: "too-long" });
   });
 
   test("reaches as many days ahead as asked for", async () => {
