@@ -1,6 +1,7 @@
 // A worker: handlers on every queue, a sweep every ten seconds, and schedules where they are wanted.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "../src/context.ts";
+import { recountStandings } from "../src/standings/size.ts";
 import type { Backoff } from "./retry.ts";
 import { openRuntime } from "./runtime.ts";
 import { registerSchedules, SWEEP_MS, sweep } from "./sweep.ts";
@@ -37,6 +38,8 @@ export async function openWorkers(
 async function sweepUntil(signal: AbortSignal, context: Context, schedules: boolean): Promise<void> {
   for (let round = 0; !signal.aborted; round += 1) {
     try {
+      // A restored database may have counted its partners twice: the rows of the backup, and those its own triggers wrote.
+      if (round === 0) await recountStandings(context.db);
       if (schedules && round % SWEEPS_PER_REGISTRATION === 0) await registerSchedules(context);
       await sweep(context);
     } catch (error) {
