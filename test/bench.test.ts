@@ -41,7 +41,8 @@ test("every bench prints one JSON line with its ratio, its limit and whether it 
       page: 1000,
       pipelinePerSecond: aNumber,
       barePerSecond: aNumber,
-      unchangedPerSecond: aNumber,
+      secondSpeedup: aNumber,
+      completeAgainSpeedup: aNumber,
     }),
     expect.objectContaining({
       bench: "isolation",
