@@ -71,7 +71,8 @@ describe("publishing a programme", () => {
     const ticking = tick(db, openProgrammeVersions(), at(11));
     await untilBlocked(db, 2);
     await held.release();
-    expect([await inForce(9), await inForce(11)]).toEqual([1, await publishing]);
+    const published = await publishing;
+    expect([await inForce(9), await inForce(11)]).toEqual([1, published]);
     expect(await ticking).toEqual({ marked: 1 });
   });
 
