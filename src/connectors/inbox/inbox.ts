@@ -7,7 +7,8 @@ import { quote } from "../answers.ts";
 import { defineConnector, type Message, type PullInput } from "../connector.ts";
 import { holds } from "../http/conditions.ts";
 import { type MappedRows, mapRows } from "../http/mapping.ts";
-import { valueAt } from "../http/templates.ts";
+import type { EvidenceMapping } from "../http/mapping-schema.ts";
+import { type Scope, valueAt } from "../http/templates.ts";
 import type { Scheme } from "./scheme.ts";
 import { schemes } from "./schemes.ts";
 import { type InboxSettings, type MessageMapping, settingsSchema } from "./settings.ts";
@@ -94,13 +95,22 @@ function collectRows(
       $message: { id: message.id + number, "received-at": message.receivedAt.toISOString() },
     };
     // A sender tells of more than is asked for: what no mapping means is not held to the schema of those it means.
-    const isMeant = [map.evidence].flat().some(({ when }) => holds(when, { ...scope, "": row }));
-    if (!isMeant) continue;
+    if (![map.evidence].flat().some((mapping) => isMeant(mapping, { ...scope, "": row }))) continue;
     const reader = { document: { "per-account": false }, input };
     const { evidence, quarantined } = mapRows(reader, "event", map, [row], scope, place + number);
     page.evidence.push(...evidence);
     page.quarantined.push(...quarantined);
   }
+}
+
+/** Whether a row may be a fact of this mapping: by what is wanted of it, and by any of its items where they are the facts. */
+function isMeant({ when, each }: EvidenceMapping, scope: Scope): boolean {
+  if (each === undefined) return holds(when, scope);
+  const items = valueAt(scope, each);
+  if (Array.isArray(items)) return items.some((item: unknown) => holds(when, { ...scope, $item: item }));
+  // There is no item to ask: what is wanted of the row decides, so that the schema can say what it lacks.
+  const ofRow = Object.entries(when ?? {}).filter(([path]) => !/^\$item\b/.test(path));
+  return holds(Object.fromEntries(ofRow), scope);
 }
 
 function rowsOf(content: unknown, { records }: MessageMapping): unknown[] | undefined {

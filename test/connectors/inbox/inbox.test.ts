@@ -92,6 +92,32 @@ describe("the listing of an inbox", () => {
 });
 
 describe("a message", () => {
+  test("with several facts is asked per item what is wanted of the items", async () => {
+    const map = {
+      schema: { won: "date", partner: "text" },
+      evidence: {
+        ...deals.evidence,
+        each: "lines",
+        when: { type: "paid", "$item.product": "gold" },
+        "external-id": "{$item.id}",
+      },
+    };
+    const lines = [
+      { id: "a", product: "silver" },
+      { id: "b", product: "gold" },
+    ];
+    const [page] = await pull({ map }, [
+      message(1, { type: "paid", ...deal("1"), lines }),
+      message(2, { type: "lost", lines }),
+      message(3, { type: "paid", partner: "1", lines: lines.slice(0, 1) }),
+      message(4, { type: "paid", partner: "1" }),
+      message(5, { type: "lost" }),
+    ]);
+    expect(page?.evidence.map(({ externalId }) => externalId)).toEqual(["b"]);
+    // Without its items nobody can tell what it would have been.
+    expect(page?.quarantined?.map(({ reason }) => reason)).toEqual(["event/m4: won is missing"]);
+  });
+
   test("is a fact named by its id, in the words of the mapping", async () => {
     const map = {
       schema: { data: "object" },
