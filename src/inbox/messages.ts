@@ -73,12 +73,16 @@ async function read(db: Database, rest: SQL): Promise<Message[]> {
 }
 
 /**
- * Of messages that are to be evidence: a pull has recorded this position or a later one. The cursor of the source's connection
- * tells; it is null where all are to be read again.
+ * Of messages that are to be evidence: a pull has recorded them. Either the cursor of the source's connection stands at this
+ * position or a later one, or the run that began for the message, or one after it, has come to its end. The cursor alone does
+ * not tell: it is null once all are to be read again, and what was evidence before still is.
  */
 const COLLECTED = sql`exists (
-  select from connections where connections.source = inbox_messages.source and connections.key = 'main'
-    and case when connections.cursor ->> 'after' ~ '^[0-9]+$' then (connections.cursor ->> 'after')::bigint end >= inbox_messages.id)`;
+  select from connections where connections.source = inbox_messages.source and connections.key = 'main' and (
+    case when connections.cursor ->> 'after' ~ '^[0-9]+$' then (connections.cursor ->> 'after')::bigint end >= inbox_messages.id
+    or exists (
+      select from run_connections where run_connections.connection_id = connections.id
+        and run_connections.run_id >= inbox_messages.run_id and run_connections.state = 'complete')))`;
 
 /** Forgets messages of long ago, some at a time. One that is to be evidence, and is not yet, stays. */
 export async function forgetMessages(db: Database, now: Date): Promise<void> {
@@ -100,4 +104,24 @@ export async function eraseMessages(tx: Database, words: string[]): Promise<void
   await tx.execute(sql`
     update inbox_messages set content = null
     where content ilike any(${sql.param(patterns)}::text[]) and ${COLLECTED}`);
+}
+
+/** An id or key that is shorter may stand in anything. */
+const LEAST_TELLING = 8;
+
+/**
+ * Erases what is in messages that became this evidence (a query of its ids), before it loses the names it has: a message
+ * need not name a partner by a word, for the mapping may have made a pseudonym of it. A message is known by its id in the
+ * evidence's, or by the evidence's key in what it says.
+ */
+export async function eraseMessagesOf(tx: Database, evidenceIds: SQL): Promise<void> {
+  await tx.execute(sql`
+    with facts as (
+      select source, external_id, regexp_replace(external_id, '^event/', '') as key from evidence where id in (${evidenceIds}))
+    update inbox_messages set content = null from facts
+    where facts.source = inbox_messages.source and content is not null and (
+      facts.key = message_id or starts_with(facts.key, message_id || '/')
+      or (${COLLECTED} and (
+        (length(message_id) >= ${LEAST_TELLING}::int and strpos(facts.external_id, message_id) > 0)
+        or (length(facts.key) >= ${LEAST_TELLING}::int and strpos(content, trim(both '"' from to_json(facts.key)::text)) > 0))))`);
 }

@@ -8,7 +8,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import { UsageError } from "../errors.ts";
 import { lockForMatching, lockForMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
-import { eraseMessages } from "../inbox/messages.ts";
+import { eraseMessages, eraseMessagesOf } from "../inbox/messages.ts";
 import { readAuthor } from "../scoring/adjustments.ts";
 import { markStandingsPending } from "../standings/refresh.ts";
 
@@ -134,6 +134,7 @@ async function eraseEvidence(
     await tx.execute(sql`
       delete from ${table} where connection_id = any(${sql.param(connections.map(({ id }) => id))}::bigint[])`);
   }
+  await eraseMessagesOf(tx, rows);
   const erased = await tx.execute(sql`
     with locked as (select id from evidence where id in (${rows}) order by id for update)
     update evidence set external_id = 'forgotten/' || evidence.id, namespace = null, identity_key = null, title = null, link = null,

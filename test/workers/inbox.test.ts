@@ -385,6 +385,61 @@ describe("messages are forgotten", () => {
     expect(left.map(({ id }) => id)).toEqual(["later", "of-another"]);
   });
 
+  const contents = async () => {
+    const rows = await db().execute<{ id: string }>(
+      sql`select message_id as id from inbox_messages where content is not null order by 1`,
+    );
+    return rows.map(({ id }) => id);
+  };
+
+  /** As a start does that finds other settings: all messages are to be read again. */
+  async function changeSettings(changes: object): Promise<void> {
+    const source = open.context.sources.sources.find(({ key }) => key === "standard-webhooks");
+    source!.settings = { ...(source!.settings as object), ...changes };
+    await registerSources(db(), [source!]);
+  }
+
+  test("also between a change of the settings and the next pull: none makes a forgotten partner known again", async () => {
+    await tell("a", deal("1"));
+    await tell("of-another", deal("2"));
+    await work();
+    await until(isQuiet);
+    await workers?.close();
+    workers = undefined;
+    await changeSettings({ "replay-window": 600_000 });
+    await tell("later", deal("1"));
+    await forgetPartner(db(), { partner: "one", by: "anna", now: open.context.now() });
+    expect(await contents()).toEqual(["later", "of-another"]);
+    await db().execute(sql`delete from inbox_messages where message_id = 'later'`);
+    await pull();
+    expect(await evidence()).toEqual(["event/of-another"]);
+    await changeSettings({ "replay-window": 300_000 });
+    await forgetMessages(db(), new Date(open.context.now().getTime() + 31 * DAY_MS));
+    expect(await contents()).toEqual([]);
+  });
+
+  test.each(["$message.id", "data.deal"])(
+    "when the partner is a pseudonym in its evidence, known by %s",
+    async (key) => {
+      const [one] = await db().execute<{ id: number }>(sql`select id from partners where slug = 'one'`);
+      await db().execute(sql`
+        insert into identities (partner_id, namespace, key) values (${one!.id}, 'person', ${open.context.secrets.pseudonym("ada@una.example")})`);
+      const source = open.context.sources.sources.find(({ key: name }) => name === "standard-webhooks");
+      const { map } = structuredClone(source!.settings) as { map: { key: string; evidence: object } };
+      const identity = { namespace: "person", key: { pseudonym: "data.person" } };
+      await changeSettings({ map: { ...map, key, evidence: { ...map.evidence, identity } } });
+      await tell("msg-of-ada", deal("x", { person: "ada@una.example", deal: 'deal "77001"' }));
+      await tell("msg-of-ben", deal("x", { person: "ben@two.example", deal: 'deal "77002"' }));
+      await work();
+      await until(isQuiet);
+      await workers?.close();
+      workers = undefined;
+      expect(await open.points()).toEqual({ one: 5 });
+      await forgetPartner(db(), { partner: "one", by: "anna", now: open.context.now() });
+      expect(await contents()).toEqual(["msg-of-ben"]);
+    },
+  );
+
   test("after thirty days: hints all, evidence once a pull has recorded what came later or at the same time", async () => {
     const stored = { source: "standard-webhooks", wakes: "standard-webhooks", body: Buffer.from("{}") };
     const old = new Date(open.context.now().getTime() - 30 * DAY_MS - 1000);
