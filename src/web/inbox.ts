@@ -87,7 +87,7 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
     const done = new AbortController();
     try {
       const outcome = await Promise.race([
-        inTurn(work),
+        work(),
         after(storedWithinMs, undefined, { signal: done.signal }),
       ]);
       if (outcome === undefined) throw new Error(`it took longer than ${storedWithinMs} ms`);
@@ -147,12 +147,12 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
         return refuse(c, error.status, "bad-body", error.message);
       }
       const outcome = await attempt(of, async () => {
-        const proof = await prove(parts, of, toDelivery(c, body));
+        const proof = await prove(parts, of, toDelivery(c, body), inTurn);
         if (!("id" in proof)) return proof;
         const content = readContent(kind, body);
         if (content === undefined) return "unreadable";
         const scheme: Scheme = schemes[of.settings.scheme];
-        return recordMessage(parts.db, {
+        const message = {
           source: of.key,
           id: proof.id ?? scheme.idOf?.(content.value),
           body,
@@ -160,7 +160,8 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
           // What is not to be evidence is not kept: it may be of people.
           content: of.settings.map === undefined ? null : content.text,
           now: parts.now(),
-        });
+        };
+        return inTurn(() => recordMessage(parts.db, message));
       });
       // Nobody waits for the queue: what it does not hear of now the sweep finds.
       if (outcome === "new") void queues.nudge("sync", toHint(of.wakes), { epoch: OF_MESSAGES });
@@ -173,7 +174,7 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
       // There is nothing to prove in a request that says nothing, except that it knows the address.
       if (of.settings.scheme !== "url-secret") return c.json({ source: of.key });
       const outcome = await attempt(of, async () => {
-        const proof = await prove(parts, of, toDelivery(c, Buffer.alloc(0)));
+        const proof = await prove(parts, of, toDelivery(c, Buffer.alloc(0)), inTurn);
         return "id" in proof ? "known" : proof;
       });
       return outcome === "known" ? c.json({ source: of.key }) : answer(c, of, outcome);
@@ -189,14 +190,20 @@ function toDelivery(c: Context, body: Buffer): Delivery {
   };
 }
 
-/** The sender's id of a genuine message, or why it is none. */
+/**
+ * The sender's id of a genuine message, or why it is none. In its turn where it asks the database; the DNS is asked outside of
+ * it, for what is asked there is chosen by whoever sends something, and would keep other senders waiting.
+ */
 async function prove(
   { db, secrets, publicKeys, now }: InboxParts,
   { key, settings }: Inbound,
   delivery: Delivery,
+  inTurn: ReturnType<typeof openTurns>,
 ): Promise<{ id: string | undefined } | { refused: string } | { unusable: string }> {
-  const [connection] = await db.execute<{ secret: string | null }>(
-    sql`select secret from connections where source = ${key} and key = 'main' and active`,
+  const [connection] = await inTurn(() =>
+    db.execute<{ secret: string | null }>(
+      sql`select secret from connections where source = ${key} and key = 'main' and active`,
+    ),
   );
   const sealed = connection?.secret ?? null;
   const secret = sealed === null ? undefined : secrets.open(sealed, `${key}/main`);

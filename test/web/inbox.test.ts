@@ -6,6 +6,7 @@ import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openDatabase } from "../../db/client.ts";
+import { openPublicKeys } from "../../src/connectors/inbox/public-keys.ts";
 import { type SchemeName, schemeNames } from "../../src/connectors/inbox/schemes.ts";
 import type { Signed } from "../connectors/inbox/signing.ts";
 import { type Inboxes, openInboxes, secrets } from "./inboxes.ts";
@@ -313,6 +314,39 @@ describe("when something is out of reach", () => {
     });
     expect(response.status).toBe(503);
     expect(await stored()).toEqual([]);
+  });
+
+  test("the DNS, for names that somebody makes up: messages of others do not wait for it", async () => {
+    let answer = () => {};
+    const silence = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const resolveTxt = async () => {
+      await silence;
+      throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
+    };
+    const { port } = await open.serve({ publicKeys: openPublicKeys({ resolveTxt }), storedWithinMs: 5000 });
+    const ask = async (source: SchemeName, changes = {}) => {
+      const { headers, body } = await open.sign(source, changes);
+      return (await fetch(`http://127.0.0.1:${port}/inbox/${source}`, { method: "POST", headers, body }))
+        .status;
+    };
+    let refused = () => {};
+    const isRefused = new Promise<void>((resolve) => {
+      refused = resolve;
+    });
+    const forged = Array.from({ length: 40 }, async (_, n) => {
+      const status = await ask("copernica", { keyId: `k${n}.copernica.com` });
+      if (status === 503) refused();
+      return status;
+    });
+    await isRefused;
+    expect(await ask("stripe")).toBe(202);
+    answer();
+    expect((await Promise.all(forged)).sort()).toEqual([
+      ...Array<number>(32).fill(401),
+      ...Array<number>(8).fill(503),
+    ]);
   });
 
   test.each([

@@ -6,8 +6,10 @@ import type { PublicKeys } from "./scheme.ts";
 const REMEMBERED_MS = 3_600_000;
 /** So soon nothing is asked again, whoever says that a key does not fit. */
 const SETTLED_MS = 60_000;
-/** Names come from whoever sends a message: nobody fills our memory with them. */
+/** Names come from whoever sends a message: nobody fills our memory with them. So many with a key, and so many others. */
 const MOST_NAMES = 100;
+/** So many wait for the DNS at a time; whoever comes then is asked to come again. What is remembered waits for nothing. */
+const MOST_WAITING = 32;
 const ANSWER_MS = 2000;
 
 export interface TextResolver {
@@ -17,29 +19,67 @@ export interface TextResolver {
 interface Known {
   at: number;
   key: Promise<KeyObject | undefined>;
+  isAsked: boolean;
 }
 
 /** `resolver`: who knows the DNS, the system's where none is given. */
 export function openPublicKeys(
   resolver: TextResolver = new dns.Resolver({ timeout: ANSWER_MS, tries: 1 }),
 ): PublicKeys {
-  const known = new Map<string, Known>();
+  // Apart, so that names that somebody makes up never push out one that has a key.
+  const good = new Map<string, Known>();
+  const others = new Map<string, Known>();
+  let waiting = 0;
+
+  function ask(name: string, now: Date, before: Known | undefined): Known {
+    const one: Known = { at: now.getTime(), key: readKey(resolver, name), isAsked: true };
+    remember(others, name, one);
+    one.key.then(
+      (key) => {
+        one.isAsked = false;
+        if (key === undefined) {
+          if (good.get(name) === before) good.delete(name);
+          return;
+        }
+        if (others.get(name) === one) others.delete(name);
+        remember(good, name, one);
+      },
+      () => {
+        // Nobody has said that the key is gone.
+        if (others.get(name) === one) others.delete(name);
+      },
+    );
+    return one;
+  }
+
   return {
-    find(name, { now, renew }) {
-      const before = known.get(name);
-      const age = before === undefined ? Number.POSITIVE_INFINITY : now.getTime() - before.at;
-      if (before !== undefined && age < (renew ? SETTLED_MS : REMEMBERED_MS)) return before.key;
-      // Asked once for all that wait for it.
-      const key = readKey(resolver, name);
-      known.delete(name);
-      known.set(name, { at: now.getTime(), key });
-      for (const oldest of known.keys()) if (known.size > MOST_NAMES) known.delete(oldest);
-      key.catch(() => {
-        if (known.get(name)?.key === key) known.delete(name);
-      });
-      return key;
+    async find(name, { now, renew }) {
+      const isFresh = (one: Known | undefined) =>
+        one !== undefined && now.getTime() - one.at < (renew ? SETTLED_MS : REMEMBERED_MS);
+      const before = good.get(name);
+      // While a key is asked for again, whoever its present one is good enough for has it.
+      const fresh = [before, others.get(name)].find(isFresh);
+      if (fresh !== undefined && !fresh.isAsked) {
+        remember(fresh === before ? good : others, name, fresh);
+        return fresh.key;
+      }
+      if (waiting >= MOST_WAITING) throw new Error(`${waiting} messages wait for the DNS already`);
+      waiting += 1;
+      try {
+        // Asked once for all that wait for it.
+        return await (fresh ?? ask(name, now, before)).key;
+      } finally {
+        waiting -= 1;
+      }
     },
   };
+}
+
+/** As the latest of them; the one that was asked for longest ago is forgotten where there are too many. */
+function remember(known: Map<string, Known>, name: string, one: Known): void {
+  known.delete(name);
+  known.set(name, one);
+  for (const oldest of known.keys()) if (known.size > MOST_NAMES) known.delete(oldest);
 }
 
 async function readKey(resolver: TextResolver, name: string): Promise<KeyObject | undefined> {
