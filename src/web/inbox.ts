@@ -45,6 +45,8 @@ export type Refuse = (
 /** Senders try again a few times; what is larger than this is no message but a listing. */
 const MOST_BYTES = 256 * 1024;
 const BODY_MS = 10_000;
+/** Bodies that are read at a time, proven by nobody yet: 16 MB. Who comes then is asked to come again before its body is read. */
+const MOST_BODIES = 64;
 /** Senders give up after five seconds or more. The driver would wait for a connection much longer. */
 const STORED_WITHIN_MS = 3000;
 /** Sets the nudge apart from that of a source that asked to be called later: it may be hours until that one is gone. */
@@ -64,6 +66,7 @@ type Outcome = "new" | "known" | { refused: string } | { unusable: string } | "u
 export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Handler; look: Handler } {
   const { queues, logger, bodyWithinMs = BODY_MS, storedWithinMs = STORED_WITHIN_MS } = parts;
   const inTurn = openTurns(TURNS);
+  let bodies = 0;
   const inbound = new Map(
     parts.sources.flatMap(({ key, connector, settings }): [string, Inbound][] =>
       connector === inbox
@@ -138,13 +141,20 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
         const expected = "application/json or application/x-www-form-urlencoded, not compressed";
         return refuse(c, 415, "bad-type", `Expected ${expected}.`);
       }
+      if (bodies >= MOST_BODIES) {
+        c.header("Connection", "close");
+        return later(c);
+      }
       let body: Buffer;
+      bodies += 1;
       try {
         body = await readBody(c.req.raw, { mostBytes: MOST_BYTES, withinMs: bodyWithinMs });
       } catch (error) {
         if (!(error instanceof BrokenBodyError)) throw error;
         c.header("Connection", "close");
         return refuse(c, error.status, "bad-body", error.message);
+      } finally {
+        bodies -= 1;
       }
       const outcome = await attempt(of, async () => {
         const proof = await prove(parts, of, toDelivery(c, body), inTurn);

@@ -9,6 +9,7 @@ import { openDatabase } from "../../db/client.ts";
 import { openPublicKeys } from "../../src/connectors/inbox/public-keys.ts";
 import { type SchemeName, schemeNames } from "../../src/connectors/inbox/schemes.ts";
 import type { Signed } from "../connectors/inbox/signing.ts";
+import { until } from "../e2e/deployment.ts";
 import { type Inboxes, openInboxes, secrets } from "./inboxes.ts";
 
 let open: Inboxes;
@@ -206,6 +207,20 @@ describe("what is no message", () => {
     expect(await talk(port, said)).toMatch(/^HTTP\/1.1 408 /);
     const same = await fetch(`http://127.0.0.1:${port}/inbox/ghost`);
     expect(same.status).toBe(200);
+  });
+
+  test("after 64 that are still being read is answered 503 unread, and taken once one of them is over", async () => {
+    const head =
+      "POST /inbox/ghost HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+    const slow = Array.from({ length: 64 }, () => connect(open.port, "127.0.0.1").on("error", () => undefined));
+    for (const socket of slow) socket.write(`${head}{`);
+    const status = async () => (await answerTo("ghost", await open.sign("ghost"))).status;
+    await until(async () => (await status()) === 503);
+    // Not one byte of its body has come.
+    expect(await talk(open.port, head)).toMatch(/^HTTP\/1.1 503 [^]*retry-after: 30/i);
+    for (const socket of slow) socket.destroy();
+    await until(async () => (await status()) !== 503);
+    expect(await status()).toBe(200);
   });
 
   test("whose sender hangs up in the middle disturbs nobody", async () => {
