@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { duration } from "../../durations.ts";
 import { strangeNames } from "../http/checks.ts";
-import { evidenceSchema, fieldSchema } from "../http/mapping-schema.ts";
+import type { Conditions } from "../http/conditions.ts";
+import { type EvidenceMapping, evidenceSchema, fieldSchema } from "../http/mapping-schema.ts";
 import { placeholdersOf } from "../http/templates.ts";
 import { pathSchema } from "../http/words.ts";
 import type { Scheme } from "./scheme.ts";
@@ -80,7 +81,41 @@ function problemsOf({ scheme: name, hint, map, ...rest }: InboxSettings): Proble
       path: ["map"],
       message: `expected hint, for ${name} proves nothing about what is in a message`,
     });
+  // It numbers its attempts within what it signs: repeated, a message has another digest and would count again.
+  if (map !== undefined && name === "hubspot" && map.key.split(".")[0] === "$message")
+    problems.push({
+      path: ["map", "key"],
+      message: "expected a path to the id of an event, such as eventId, for hubspot gives its messages none",
+    });
   return map === undefined ? problems : [...problems, ...problemsIn(map)];
+}
+
+/** Whether no row can be meant by both: something has to be equal to other values for each. */
+function areApart(one: Conditions = {}, other: Conditions = {}): boolean {
+  const wanted = (test: Conditions[string] | undefined): string[] | undefined =>
+    test === undefined || (typeof test === "object" && !Array.isArray(test))
+      ? undefined
+      : [test].flat().map(String);
+  return Object.entries(one).some(([path, test]) => {
+    const [here, there] = [wanted(test), wanted(other[path])];
+    return here !== undefined && there !== undefined && !here.some((value) => there.includes(value));
+  });
+}
+
+/** Mappings that a row of an earlier one may be meant by as well, both without a name of their own: one fact, and the later wins. */
+function problemsOfNames(mappings: EvidenceMapping[]): Problem[] {
+  const unnamed = [...mappings.entries()].filter(([, mapping]) => mapping["external-id"] === undefined);
+  return unnamed.flatMap(([index, { when }]): Problem[] =>
+    unnamed.some(([before, mapping]) => before < index && !areApart(mapping.when, when))
+      ? [
+          {
+            path: ["map", "evidence", index],
+            message:
+              "expected an external-id, or a when that no row of an earlier mapping without one fits: they would be one fact",
+          },
+        ]
+      : [],
+  );
 }
 
 const KNOWN = ["$message", "$connection"];
@@ -94,6 +129,7 @@ function problemsIn(map: MessageMapping): Problem[] {
   const isList = Array.isArray(map.evidence);
   return [
     ...strange(map.key, ["map", "key"], ["$message"]),
+    ...problemsOfNames([map.evidence].flat()),
     ...[map.evidence].flat().flatMap((mapping, index): Problem[] => {
       const path = ["map", "evidence", ...(isList ? [index] : [])];
       const { kind, each, "external-id": externalId, identity, ...rest } = mapping;

@@ -35,6 +35,42 @@ map:
 ${more}  evidence: ${evidence}`;
 const good = "{ kind: deal, occurred-at: created, identity: { namespace: crm, key: data.id } }";
 
+const named = (when: string, more = "") =>
+  `{ kind: deal, when: ${when}, occurred-at: created, identity: { namespace: crm, key: data.id }${more} }`;
+
+describe("two mappings of a row", () => {
+  const oneFact =
+    /^sources.yaml:\d+: sources.crm.settings.map.evidence\[?.?1\]?: expected an external-id, or a when/;
+  test("without an external-id are refused where a row may be meant by both, for they are one fact", () => {
+    for (const [one, other] of [
+      ["{ type: paid }", "{ type: paid }"],
+      ["{ type: paid }", "{ type: [lost, paid] }"],
+      ["{ type: paid }", "{ plan: gold }"],
+      ["{ type: paid }", "{ type: { not: lost } }"],
+    ])
+      expect(refusalOf(map(`[${named(one!)}, ${named(other!)}]`))).toEqual([expect.stringMatching(oneFact)]);
+  });
+
+  test("are accepted where none is meant by both, or one has an external-id", () => {
+    for (const evidence of [
+      [named("{ type: paid }"), named("{ type: [lost, won] }")],
+      [named("{ type: paid }"), named("{ type: paid }", ', external-id: "second/{$message.id}"')],
+    ])
+      expect(parseSources(inbox(map(`[${evidence.join(", ")}]`)), "sources.yaml").sources).toHaveLength(2);
+  });
+});
+
+test("events of HubSpot are known by an id of their own, for what it repeats is another message", () => {
+  const told = (key: string) => `scheme: hubspot\n${url}\nmap:\n${key}  evidence: ${good}`;
+  for (const key of ["", "  key: $message.id\n"])
+    expect(refusalOf(told(key))).toEqual([
+      expect.stringMatching(
+        /^sources.yaml:\d+: sources.crm.settings.map(.key)?: .*expected a path to the id of an event/,
+      ),
+    ]);
+  expect(parseSources(inbox(told("  key: eventId\n")), "sources.yaml").sources).toHaveLength(2);
+});
+
 describe("the settings of an inbox", () => {
   test("say who sends and what a message is good for", () => {
     const { sources } = parseSources(inbox("scheme: ghost\nhint: list"), "sources.yaml");
