@@ -22,7 +22,8 @@ interface NewMessage {
 
 /**
  * Stores a message, for its source or the one it hints at to be synced. "known": it is there already, and nothing has changed;
- * inbox_messages_message_key lets one of any number of deliveries in.
+ * inbox_messages_message_key lets one of any number of deliveries in. A hint without an id says the same whenever
+ * something changes again: once a run has begun for the last one it is new, and in its place.
  */
 export async function recordMessage(db: Database, message: NewMessage): Promise<"new" | "known"> {
   const { source, id, body, wakes, content, now } = message;
@@ -33,7 +34,10 @@ export async function recordMessage(db: Database, message: NewMessage): Promise<
     const stored = await tx.execute(sql`
       insert into inbox_messages (source, message_id, digest, received_at, wakes, content)
       values (${source}, ${toId(id) ?? digest}, ${digest}, ${now}, ${wakes}, ${content})
-      on conflict on constraint inbox_messages_message_key do nothing returning 1`);
+      on conflict on constraint inbox_messages_message_key do update
+        set state = 'waiting', run_id = null, received_at = excluded.received_at
+        where ${toId(id) === undefined && content === null} and inbox_messages.state = 'handled'
+      returning 1`);
     return stored.length === 0 ? "known" : "new";
   });
 }

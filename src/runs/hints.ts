@@ -6,7 +6,8 @@ import { startSyncWithin } from "./sync.ts";
 
 /**
  * Between the beginnings of two runs of a source that messages have called for: some systems send a message for each e-mail, and
- * each would be a run of its own, one behind the other for ever.
+ * each would be a run of its own, one behind the other for ever. A run that took longer is followed by a pause as long as
+ * itself, so that a source with many accounts is pulled half of the time at most.
  */
 const PAUSE_MS = 5000;
 
@@ -22,8 +23,9 @@ export const isHint = ({ askedBy }: { askedBy: string }): boolean => askedBy ===
 const mayBegin = (now: Date): SQL => sql`
   not exists (select from runs where kind = 'sync' and state = 'running' and runs.source = inbox_messages.wakes)
   and coalesce((
-    select started_at from runs where runs.source = inbox_messages.wakes and starts_with(asked_by, ${`${INBOX} `})
-    order by runs.id desc limit 1) <= ${new Date(now.getTime() - PAUSE_MS)}, true)`;
+    select greatest(started_at + ${PAUSE_MS}::int * interval '1 millisecond', finished_at + (finished_at - started_at))
+    from runs where runs.source = inbox_messages.wakes and starts_with(asked_by, ${`${INBOX} `})
+    order by runs.id desc limit 1) <= ${now}, true)`;
 
 /**
  * Begins a run for everything that waits for one. undefined: nothing does, or it has to wait longer; then the sweep asks

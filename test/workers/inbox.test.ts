@@ -268,6 +268,38 @@ describe("a hint", () => {
     expect(await runs()).toHaveLength(1);
   });
 
+  test("that says the same as one before is one with it while that waits, and a new one once that is handled", async () => {
+    const send = async () => (await open.post("ghost", await open.sign("ghost"))).status;
+    expect([await send(), await send()]).toEqual([202, 200]);
+    const now = open.context.now();
+    const begun = await startHintedSync(db(), { source: "list", now });
+    const [waiting] = await readOpenConnections(db(), begun!.runId);
+    await collect(waiting!.connection, asWork());
+    expect([await send(), await send()]).toEqual([202, 200]);
+    const later = new Date(now.getTime() + DAY_MS);
+    expect(await readHinted(db(), later)).toEqual(["list"]);
+    expect(await startHintedSync(db(), { source: "list", now: later })).toBeDefined();
+    // Evidence, and what its sender gives an id, stays known.
+    expect([await tell("a", deal("1"))]).toEqual([202]);
+    await db().execute(sql`update inbox_messages set state = 'handled'`);
+    expect(await tell("a", deal("1"))).toBe(200);
+  });
+
+  test("waits as long as the last run took, after its end", async () => {
+    const start = Date.UTC(2026, 10, 25);
+    const at = (ms: number) => new Date(start + ms);
+    const send = async (n: number) => open.post("ghost", await open.sign("ghost", { body: `{"n":${n}}` }));
+    await send(1);
+    const begun = await startHintedSync(db(), { source: "list", now: at(0) });
+    const [waiting] = await readOpenConnections(db(), begun!.runId);
+    await collect(waiting!.connection, asWork({ now: () => at(60_000) }));
+    await send(2);
+    expect(await readHinted(db(), at(119_999))).toEqual([]);
+    expect(await startHintedSync(db(), { source: "list", now: at(119_999) })).toBeUndefined();
+    expect(await readHinted(db(), at(120_000))).toEqual(["list"]);
+    expect(await startHintedSync(db(), { source: "list", now: at(120_000) })).toBeDefined();
+  });
+
   test("waits a while where the last one was a moment ago, so that a message each second is no run each second", async () => {
     const begin = async (ms: number) => {
       const now = new Date(Date.UTC(2026, 10, 25) + ms);
@@ -276,7 +308,7 @@ describe("a hint", () => {
       expect(may).toEqual(begun === undefined ? [] : ["list"]);
       if (begun === undefined) return false;
       const [waiting] = await readOpenConnections(db(), begun.runId);
-      await collect(waiting!.connection, asWork());
+      await collect(waiting!.connection, asWork({ now: () => now }));
       return true;
     };
     const send = async (n: number) => open.post("ghost", await open.sign("ghost", { body: `{"n":${n}}` }));
