@@ -89,10 +89,7 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
   async function attempt(of: Inbound, work: () => Promise<Outcome>): Promise<Outcome | undefined> {
     const done = new AbortController();
     try {
-      const outcome = await Promise.race([
-        work(),
-        after(storedWithinMs, undefined, { signal: done.signal }),
-      ]);
+      const outcome = await Promise.race([work(), after(storedWithinMs, undefined, { signal: done.signal })]);
       if (outcome === undefined) throw new Error(`it took longer than ${storedWithinMs} ms`);
       return outcome;
     } catch (error) {

@@ -46,7 +46,9 @@ test("so many wait for the DNS at a time, and whoever has a key that is known do
   // Somebody says that it does not fit.
   const renewed = keys.find("genuine", { now: later, renew: true });
   const waiting = Array.from({ length: 31 }, (_, n) => keys.find(`n${n}`, { now: later, renew: false }));
-  await expect(keys.find("n31", { now: later, renew: false })).rejects.toThrow("32 messages wait for the DNS");
+  await expect(keys.find("n31", { now: later, renew: false })).rejects.toThrow(
+    "32 messages wait for the DNS",
+  );
   expect(await keys.find("genuine", { now: later, renew: false })).toBeDefined();
   answer();
   expect(await Promise.all([renewed, ...waiting])).toEqual(Array(32).fill(undefined));
