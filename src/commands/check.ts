@@ -108,10 +108,9 @@ async function toStream(
   const question = { facts, source: source.key, ownerId: partnerId, now };
   const worths = await readWorths(context.db, context.programmes, question);
   const broken = page.quarantined ?? [];
-  // As a run would judge after this page; where the source announces no total, as if the page were all of it.
-  const rows = { read: page.evidence.length, quarantined: broken.length, total: page.total };
-  const isAll = page.total === undefined || page.total <= rows.read + rows.quarantined;
-  const spoilt = isSpoilt(rows, isAll);
+  // As if the page were all there is: of the rest nothing is known.
+  const rows = { read: page.evidence.length, quarantined: broken.length, total: undefined };
+  const spoilt = isSpoilt(rows, true);
   const shownId = (id: string) => withoutAddresses(id, context);
   return {
     name,
