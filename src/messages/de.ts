@@ -86,7 +86,7 @@ export const de: Record<keyof typeof en, string> = {
   "cause.time": "Zeit verging",
   "cause.calendar": "Der Kalender ging weiter: {held, number, exact}, wo es {before, number, exact} waren",
   "cause.evidence":
-    "Die Nachweise änderten sich{count, plural, =0 {} one { (Lauf {runs})} other { (Läufe {runs})}}",
+    "Die Nachweise änderten sich{runs, select, none {} other { ({count, plural, one {Lauf} other {Läufe}} {runs})}}",
   "cause.appeared": "erschien",
   "cause.returned": "kam wieder",
   "cause.changed": "geändert: {fields}",

@@ -82,7 +82,8 @@ export const en = {
     "{change, select, added {Version {version} of the programme, in force since {from, date, instant}, has this achievement} removed {Version {version} of the programme, in force since {from, date, instant}, has this achievement no more} changed {Version {version} of the programme, in force since {from, date, instant}, has another rule for this achievement} other {Version {version} of the programme, in force since {from, date, instant}}} (published by {by})",
   "cause.time": "Time passed",
   "cause.calendar": "The calendar moved on: {held, number, exact} where there were {before, number, exact}",
-  "cause.evidence": "Evidence changed{count, plural, =0 {} one { (run {runs})} other { (runs {runs})}}",
+  "cause.evidence":
+    "Evidence changed{runs, select, none {} other { ({count, plural, one {run} other {runs}} {runs})}}",
   "cause.appeared": "appeared",
   "cause.returned": "came back",
   "cause.changed": "changed: {fields}",

@@ -97,7 +97,7 @@ function sayWhat(messages: Messages, cause: Cause): string {
     case "evidence": {
       // Those of the evidence: the run of the line is only the last that had the partner evaluated.
       const runs = [...new Set(cause.evidence.flatMap(({ run }) => run ?? []))].sort((a, b) => a - b);
-      return messages.say("cause.evidence", { count: runs.length, runs: runs.join(", ") });
+      return messages.say("cause.evidence", { count: runs.length, runs: runs.join(", ") || "none" });
     }
     case "adjustment": {
       const { id, by, reason, revokedBy } = cause;

@@ -85,7 +85,8 @@ export const nl: Record<keyof typeof en, string> = {
   "cause.time": "De tijd verstreek",
   "cause.calendar":
     "De kalender ging verder: {held, number, exact} waar het er {before, number, exact} waren",
-  "cause.evidence": "Het bewijs veranderde{count, plural, =0 {} one { (run {runs})} other { (runs {runs})}}",
+  "cause.evidence":
+    "Het bewijs veranderde{runs, select, none {} other { ({count, plural, one {run} other {runs}} {runs})}}",
   "cause.appeared": "verscheen",
   "cause.returned": "kwam terug",
   "cause.changed": "veranderde: {fields}",
