@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const inClone = existsSync(new URL("./src/cli.ts", import.meta.url));
+const inClone = existsSync(new URL("./src/cli/main.ts", import.meta.url));
 if (inClone) {
   if (!existsSync(new URL("./node_modules/tsx", import.meta.url))) {
     const setup = fileURLToPath(new URL("./setup.mjs", import.meta.url));
@@ -15,7 +15,7 @@ if (inClone) {
   register();
 }
 const at = (path) => new URL(inClone ? `./${path}.ts` : `./dist/${path}.js`, import.meta.url).href;
-const { runCommand } = await import(at("src/cli"));
+const { runCommand } = await import(at("src/cli/main"));
 const { openWorkers } = await import(at("workers/main"));
 const { joinOrOpenSandbox } = await import(at("examples/copernica/sandbox"));
 await runCommand(process.argv.slice(2), { openWorkers, openSandbox: joinOrOpenSandbox });

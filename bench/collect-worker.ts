@@ -3,10 +3,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import { beginSync } from "../src/commands/sync.ts";
-import { loadConfig } from "../src/config.ts";
 import { type Context, openContext } from "../src/context.ts";
-import { openLog } from "../src/log.ts";
-import { parseSources } from "../src/sources.ts";
+import { parseSources } from "../src/ingest/sources.ts";
+import { loadConfig } from "../src/platform/config.ts";
+import { openLog } from "../src/platform/log.ts";
 import { openWorkers } from "../workers/main.ts";
 
 /** What the parent asks for: a sync of a source, or the end. */

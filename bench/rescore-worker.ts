@@ -1,10 +1,11 @@
 // A worker of the rescore benches: a process of its own, with all that `standings worker` opens, so that its memory is a
 // worker's and nothing else's. Ranges are handed to it by its parent instead of the queue, whose latency would be most of a
 // small rescore. Its clock stands at one instant, or windows that slide meanwhile would change scores.
-import { loadConfig } from "../src/config.ts";
+
 import { openContext } from "../src/context.ts";
-import { openLog } from "../src/log.ts";
-import { parseSources } from "../src/sources.ts";
+import { parseSources } from "../src/ingest/sources.ts";
+import { loadConfig } from "../src/platform/config.ts";
+import { openLog } from "../src/platform/log.ts";
 import type { Work } from "../workers/handler.ts";
 import { rank } from "../workers/rank.ts";
 import { rescore } from "../workers/rescore.ts";

@@ -104,7 +104,7 @@ export const connections = pgTable(
     key: text("key").notNull(),
     /** The partner all evidence of this connection belongs to; null where the evidence itself names its partner. */
     partnerId: id("partner_id"),
-    /** AES-256-GCM under STANDINGS_SECRET_KEY (src/secrets.ts); null where the system asks for no credential. */
+    /** AES-256-GCM under STANDINGS_SECRET_KEY (src/platform/secrets.ts); null where the system asks for no credential. */
     secret: text("secret"),
     attributes: jsonb("attributes").$type<Record<string, string>>().notNull().default({}),
     active: boolean("active").notNull().default(true),
@@ -124,7 +124,7 @@ export const connections = pgTable(
     leaseUntil: instant("lease_until"),
     /** By which the source can say that nothing has changed since the last complete listing; null from its next page on. */
     validators: jsonb("validators"),
-    /** Runs in a row that ended `failed` or `partial`. From some of them on it is tried rarely (src/runs/circuit.ts). */
+    /** Runs in a row that ended `failed` or `partial`. From some of them on it is tried rarely (src/ingest/runs/circuit.ts). */
     failures: integer("failures").notNull().default(0),
     /** Tried rarely: no schedule calls it before this instant. */
     restUntil: instant("rest_until"),
@@ -140,7 +140,7 @@ export const connections = pgTable(
   ],
 );
 
-/** What the workers share about how often a host may be asked under one credential (src/requests/budgets.ts). */
+/** What the workers share about how often a host may be asked under one credential (src/ingest/requests/budgets.ts). */
 export const requestBudgets = pgTable(
   "request_budgets",
   {

@@ -5,20 +5,20 @@ import type { Logger } from "pino";
 import { type Database, openDatabase } from "../db/client.ts";
 import { openEmbedded } from "../db/embedded.ts";
 import { migrate } from "../db/migrate.ts";
-import type { Config } from "./config.ts";
-import { type Fetcher, openFetcher } from "./connectors/fetcher.ts";
+import { type Fetcher, openFetcher } from "./connectors/client/fetcher.ts";
+import { type Credentials, openCredentials } from "./ingest/requests/credentials.ts";
+import { registerSources, type SourcesFile } from "./ingest/sources.ts";
+import type { Config } from "./platform/config.ts";
+import { readOrMakeSecretKey, type SecretBox, secretBox } from "./platform/secrets.ts";
+import { openProgrammeVersions, type ProgrammeVersions } from "./programme/versions.ts";
 import {
   closeQueueBackend,
   migrateQueue,
   openQueueBackend,
   openQueues,
   type Queues,
-  queueNames,
-} from "./jobs.ts";
-import { openProgrammeVersions, type ProgrammeVersions } from "./programme/versions.ts";
-import { type Credentials, openCredentials } from "./requests/credentials.ts";
-import { readOrMakeSecretKey, type SecretBox, secretBox } from "./secrets.ts";
-import { registerSources, type SourcesFile } from "./sources.ts";
+} from "./queue/bullmq.ts";
+import { queueNames } from "./queue/catalogue.ts";
 import { openStandings, type ReadableStandings, redisForReading } from "./standings/reading.ts";
 import { redisStandings, type StandingsCache } from "./standings/redis.ts";
 

@@ -33,7 +33,7 @@ describe("in this repository", () => {
   test("the files are seen", () => {
     expect([...house.keys()]).toEqual(
       expect.arrayContaining([
-        "src/cli.ts",
+        "src/cli/main.ts",
         "db/schema.ts",
         "workers/main.ts",
         "test/house.test.ts",
@@ -63,21 +63,21 @@ function offences(rule: Rule, texts: Record<string, string>): string[] {
 describe("the layout", () => {
   test("catches an import against the direction, however it is written", () => {
     const found = offences(layout.topFolders, {
-      "db/client.ts": 'import { log } from "../src/log.ts";',
-      "src/sources.ts": '\nexport { a } from "../workers/main.ts";',
-      "src/jobs.ts": 'import type { A } from "../examples/copernica/world.ts";',
-      "src/yaml.ts": 'const a = await import("../bench/main.ts");',
-      "src/web/api.ts": 'let a: import("../../test/database.ts").A;',
+      "db/client.ts": 'import { log } from "../src/platform/log.ts";',
+      "src/ingest/sources.ts": '\nexport { a } from "../../workers/main.ts";',
+      "src/queue/catalogue.ts": 'import type { A } from "../../examples/copernica/world.ts";',
+      "src/platform/documents/yaml.ts": 'const a = await import("../../../bench/main.ts");',
+      "src/web/api/api.ts": 'let a: import("../../../test/database.ts").A;',
       "workers/main.ts":
-        'import { a } from "../examples/a.ts"; import "../src/jobs.ts"; import "../db/client.ts";',
-      "examples/a.ts": 'import { a } from "../src/errors.ts";',
+        'import { a } from "../examples/a.ts"; import "../src/queue/catalogue.ts"; import "../db/client.ts";',
+      "examples/a.ts": 'import { a } from "../src/platform/errors.ts";',
     });
     expect(found).toEqual([
       "db/client.ts:1",
-      "src/sources.ts:2",
-      "src/jobs.ts:1",
-      "src/yaml.ts:1",
-      "src/web/api.ts:1",
+      "src/ingest/sources.ts:2",
+      "src/queue/catalogue.ts:1",
+      "src/platform/documents/yaml.ts:1",
+      "src/web/api/api.ts:1",
       "workers/main.ts:1",
       "examples/a.ts:1",
     ]);
@@ -85,11 +85,12 @@ describe("the layout", () => {
 
   test("catches a room that imports one above it, and a room nobody gave a place", () => {
     const found = offences(layout.roomOrder, {
-      "src/scoring/score.ts": 'import type { Run } from "../runs/runs.ts"; import "../programme/compile.ts";',
-      "src/errors.ts": 'import { a } from "./yaml.ts";',
+      "src/scoring/score.ts":
+        'import type { Run } from "../ingest/runs/runs.ts"; import "../programme/compile.ts";',
+      "src/platform/errors.ts": 'import { a } from "../connectors/connector.ts";',
       "src/magic/wand.ts": "",
     });
-    expect(found).toEqual(["src/magic/wand.ts", "src/scoring/score.ts:1", "src/errors.ts:1"]);
+    expect(found).toEqual(["src/magic/wand.ts", "src/scoring/score.ts:1", "src/platform/errors.ts:1"]);
   });
 
   test("catches a cycle through three files, and one of types", () => {
@@ -112,9 +113,9 @@ describe("the layout", () => {
     const found = offences(layout.secludedRooms, {
       "src/connectors/a.ts": 'import type { Database } from "../../db/client.ts";',
       "src/connectors/b.ts": 'import type { Logger } from "pino";',
-      "src/connectors/c.ts": 'import { jobs } from "../jobs.ts";',
+      "src/connectors/c.ts": 'import { jobs } from "../queue/catalogue.ts";',
       "src/connectors/d.ts":
-        'import "./a.ts"; import "../errors.ts"; import "../csv.ts"; import { z } from "zod";',
+        'import "./a.ts"; import "../platform/errors.ts"; import "../platform/csv.ts"; import { z } from "zod";',
     });
     expect(found).toEqual(["src/connectors/a.ts:1", "src/connectors/b.ts:1", "src/connectors/c.ts:1"]);
   });
@@ -126,7 +127,7 @@ describe("the layout", () => {
       "src/scoring/c.ts": 'import type { Page } from "../connectors/connector.ts";',
       "src/standings/d.ts": 'import { Hono } from "hono";',
       "src/programme/e.ts": 'import { request } from "undici";',
-      "src/scoring/f.ts": 'import type { JobName } from "../jobs.ts";',
+      "src/scoring/f.ts": 'import type { JobName } from "../queue/catalogue.ts";',
     });
     expect(found).toEqual([
       "src/evidence/b.ts:1",
@@ -141,20 +142,20 @@ describe("the layout", () => {
     const found = offences(layout.packageHomes, {
       "package.json":
         '{ "dependencies": { "pg": "1", "left-pad": "1" }, "optionalDependencies": { "right-pad": "1" } }',
-      "src/runs/sync.ts": 'import { Queue } from "bullmq";',
+      "src/ingest/runs/sync.ts": 'import { Queue } from "bullmq";',
       "src/context.ts":
         'import postgres from "postgres"; import type { Logger } from "pino"; import { Redis } from "ioredis";',
       "src/web/server.ts": 'import { serve } from "@hono/node-server/serve-static";',
-      "src/csv.ts": 'import { parse } from "csv-parse/sync"; import { a } from "lodash/fp";',
+      "src/platform/csv.ts": 'import { parse } from "csv-parse/sync"; import { a } from "lodash/fp";',
       "workers/main.ts": 'import { pino } from "pino";',
       "test/a.ts": 'import { Queue } from "bullmq";',
     });
     expect(found).toEqual([
       "package.json",
       "package.json",
-      "src/runs/sync.ts:1",
+      "src/ingest/runs/sync.ts:1",
       "src/context.ts:1",
-      "src/csv.ts:1",
+      "src/platform/csv.ts:1",
       "workers/main.ts:1",
     ]);
   });
@@ -163,17 +164,17 @@ describe("the layout", () => {
 describe("the habits", () => {
   test("catch the environment read elsewhere", () => {
     const found = offences(habits.environmentInConfig, {
-      "src/config.ts": "export const a = process.env.A;",
-      "src/log.ts": '// process.env is not read here\nexport const a = process.env["A"];',
+      "src/platform/config.ts": "export const a = process.env.A;",
+      "src/platform/log.ts": '// process.env is not read here\nexport const a = process.env["A"];',
       "db/pool.ts": 'const { A } = process["env"];',
       "workers/main.ts": 'import { env } from "node:process";',
     });
-    expect(found).toEqual(["src/log.ts:2", "db/pool.ts:1", "workers/main.ts:1"]);
+    expect(found).toEqual(["src/platform/log.ts:2", "db/pool.ts:1", "workers/main.ts:1"]);
   });
 
   test("catch a process ended elsewhere", () => {
     const found = offences(habits.exitInCommandLine, {
-      "src/cli.ts": "process.exit(130);",
+      "src/cli/main.ts": "process.exit(130);",
       "src/web/server.ts": "process.on('SIGTERM', () => process.exit(1));",
       "workers/main.ts": "process.exitCode = 1;",
     });
@@ -297,11 +298,11 @@ describe("the rules about files", () => {
     const [slash, dot] = ["/", "."];
     const found = offences(files.nothingOfOneMachine, {
       "README.md": `cd ${slash}home/anna/standings`,
-      "src/config.ts": `const home = "${slash}root/.standings";`,
+      "src/platform/config.ts": `const home = "${slash}root/.standings";`,
       ".npmrc": `registry=https://registry${dot}example${dot}com/`,
       "docs/a.md": "See https://example.com/work/list and src/home/page.ts.",
     });
-    expect(found).toEqual(["README.md:1", "src/config.ts:1", ".npmrc:1"]);
+    expect(found).toEqual(["README.md:1", "src/platform/config.ts:1", ".npmrc:1"]);
   });
 
   test("catch a link to a file that is not there", () => {
@@ -311,7 +312,7 @@ describe("the rules about files", () => {
           "[b](b.md#top) [up](../README.md) [src](../src/) [web](https://example.com) [here](#a) [c](c.md)",
         "docs/b.md": "",
         "README.md": "",
-        "src/cli.ts": "",
+        "src/cli/main.ts": "",
       }),
     );
     expect(found).toEqual(["docs/a.md: the link to c.md leads nowhere"]);

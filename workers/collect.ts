@@ -1,12 +1,13 @@
 // Pulls one connection, page by page. Twice is harmless: the second delivery finds the lease taken or the work done, and a
 // page that is recorded again changes nothing.
-import { SourceError } from "../src/errors.ts";
+
 import { finishListing, restartListing } from "../src/evidence/absence.ts";
 import { isSpoilt, readRows } from "../src/evidence/quarantine.ts";
 import { dropListing, keepLease, type Lease, LeaseLostError, recordPage } from "../src/evidence/record.ts";
-import { openPull } from "../src/runs/pull.ts";
-import { readFinishableReconciles } from "../src/runs/reconcile.ts";
-import { claimCollection, type Settlement, settleCollection } from "../src/runs/sync.ts";
+import { openPull } from "../src/ingest/runs/pull.ts";
+import { readFinishableReconciles } from "../src/ingest/runs/reconcile.ts";
+import { claimCollection, type Settlement, settleCollection } from "../src/ingest/runs/sync.ts";
+import { SourceError } from "../src/platform/errors.ts";
 import type { Failure, Handler, Work } from "./handler.ts";
 
 export const collect: Handler<"collect"> = async ({ runId, connectionId }, work) => {

@@ -1,5 +1,5 @@
 // Lets whoever waits for a job's effect see that it fails. Twice is harmless: a failure too many is counted once more.
-import { forgetFailure, recordFailure, type WaitedJob } from "../src/runs/failures.ts";
+import { forgetFailure, recordFailure, type WaitedJob } from "../src/ingest/runs/failures.ts";
 import type { Work } from "./handler.ts";
 
 /** Runs the work of a job; its failed attempts are noted, and forgotten once it has gone well. */

@@ -1,7 +1,7 @@
 // What a job handler is: a function of payload and context. Retry, time limits and drain are the runtime's.
 import type { Logger } from "pino";
 import type { Context } from "../src/context.ts";
-import type { JobName, JobPayload } from "../src/jobs.ts";
+import type { JobName, JobPayload } from "../src/queue/catalogue.ts";
 import type { RetryDecision } from "./retry.ts";
 
 export interface Failure {

@@ -1,7 +1,7 @@
 // Begins a reconciliation, or finishes one whose syncs have ended. Twice is harmless: a second beginning joins the open
 // run, a second finishing finds it ended.
-import { finishReconcile, startReconcile } from "../src/runs/reconcile.ts";
-import { readOpenConnections } from "../src/runs/sync.ts";
+import { finishReconcile, startReconcile } from "../src/ingest/runs/reconcile.ts";
+import { readOpenConnections } from "../src/ingest/runs/sync.ts";
 import { compareStandings, refreshStandings } from "../src/standings/refresh.ts";
 import { recountStandings } from "../src/standings/size.ts";
 import type { Handler, Work } from "./handler.ts";

@@ -1,6 +1,6 @@
 // Evaluates one range of a rescore and writes what differs. Twice is harmless: a range is done once, and a second
 // evaluation finds no difference.
-import { rescoreRange } from "../src/runs/range.ts";
+import { rescoreRange } from "../src/ingest/runs/range.ts";
 import { noting } from "./failing.ts";
 import type { Handler } from "./handler.ts";
 

@@ -4,7 +4,7 @@
 // one delays the job, a long one ends it and leaves the connection alone until then. What cannot get better by itself (a refused credential, wrong settings) is not retried. Everything else
 // is tried again with a delay that doubles, spread by half so that a hundred connections do not come back at once; never
 // under a second, because BullMQ on Postgres runs finished jobs twice when delays are shorter than its lock rounds.
-import { SourceError } from "../src/errors.ts";
+import { SourceError } from "../src/platform/errors.ts";
 
 export type RetryDecision =
   /** Try again; counts as an attempt. */

@@ -4,7 +4,8 @@
 import { DelayedError, type Job, UnrecoverableError, type Worker } from "bullmq";
 import type { Logger } from "pino";
 import type { Context } from "../src/context.ts";
-import { SourceError } from "../src/errors.ts";
+import { SourceError } from "../src/platform/errors.ts";
+import { workerClasses, workerConnection } from "../src/queue/bullmq.ts";
 import {
   collectQueue,
   type JobName,
@@ -13,9 +14,7 @@ import {
   jobRules,
   payloadOf,
   queueNames,
-  workerClasses,
-  workerConnection,
-} from "../src/jobs.ts";
+} from "../src/queue/catalogue.ts";
 import { clock } from "./clock.ts";
 import { collect } from "./collect.ts";
 import type { Failure, Handler } from "./handler.ts";

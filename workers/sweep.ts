@@ -2,11 +2,11 @@
 // It also keeps the schedules registered, so that an emptied Redis is as good as new after one sweep.
 import { sql } from "drizzle-orm";
 import type { Context } from "../src/context.ts";
-import { forgetMessages } from "../src/inbox/messages.ts";
-import { readHinted, toHint } from "../src/runs/hints.ts";
-import { readFinishableReconciles } from "../src/runs/reconcile.ts";
-import { readOpenRanges } from "../src/runs/rescore.ts";
-import { claimCollection, readForgottenConnections, settleCollection } from "../src/runs/sync.ts";
+import { forgetMessages } from "../src/ingest/messages.ts";
+import { readHinted, toHint } from "../src/ingest/runs/hints.ts";
+import { readFinishableReconciles } from "../src/ingest/runs/reconcile.ts";
+import { readOpenRanges } from "../src/ingest/runs/rescore.ts";
+import { claimCollection, readForgottenConnections, settleCollection } from "../src/ingest/runs/sync.ts";
 import { isCacheCurrent } from "../src/standings/refresh.ts";
 import { keepSizeShort } from "../src/standings/size.ts";
 

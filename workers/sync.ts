@@ -1,7 +1,7 @@
 // Begins a run of one source and sets its connections to work. Twice is harmless: the second one joins the open run, or finds
 // that no message waits any more.
-import { isHint, startHintedSync } from "../src/runs/hints.ts";
-import { readOpenConnections, startSync } from "../src/runs/sync.ts";
+import { isHint, startHintedSync } from "../src/ingest/runs/hints.ts";
+import { readOpenConnections, startSync } from "../src/ingest/runs/sync.ts";
 import type { Handler } from "./handler.ts";
 
 export const sync: Handler<"sync"> = async (payload, work) => {

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "commander";
 import { untilInterrupted } from "../commands/interrupt.ts";
 import { type CommandParts, type Opened, requireQueue, withContext } from "../commands/open.ts";
-import type { Output } from "../terminal/output.ts";
+import type { Output } from "../platform/terminal/output.ts";
 
 export interface Json {
   json: boolean;

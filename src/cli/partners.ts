@@ -5,7 +5,7 @@ import { makeAdjustment, printAdjustments, revoke } from "../commands/adjust.ts"
 import { readAdministrator } from "../commands/administrator.ts";
 import { merge, unmerge } from "../commands/merge.ts";
 import { readText } from "../commands/open.ts";
-import { importConnections } from "../connections.ts";
+import { importConnections } from "../ingest/connections.ts";
 import { importPartners } from "../partners/import.ts";
 import { BY, type By, type Calls, type Json, positive } from "./calls.ts";
 

@@ -1,6 +1,8 @@
 // standings adjust, standings adjustments and standings adjustments revoke: points beside the rules, by name.
 import type { Context } from "../context.ts";
 import { requirePartner } from "../partners/find.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { toTable } from "../platform/terminal/table.ts";
 import {
   type Adjustment,
   adjust,
@@ -8,8 +10,6 @@ import {
   readUntil,
   revokeAdjustment,
 } from "../scoring/adjustments.ts";
-import type { Output } from "../terminal/output.ts";
-import { toTable } from "../terminal/table.ts";
 import { followScores } from "./follow.ts";
 
 /** Makes an adjustment and waits until the standings show it. Returns false when the signal came before. */

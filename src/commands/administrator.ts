@@ -1,6 +1,6 @@
 // Who answers for what a command changes: points given by hand, partners merged, runs cancelled.
 import { userInfo } from "node:os";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../platform/errors.ts";
 
 /**
  * The name given, or STANDINGS_ADMIN, or the name under which somebody is logged in. Throws a UsageError where none of them

@@ -1,18 +1,18 @@
 // standings connectors check <source>: what a source would bring, before it is scheduled. Nothing is written.
 import type { Page, QuarantinedRow } from "../connectors/connector.ts";
 import type { Context } from "../context.ts";
-import { SourceError, UsageError } from "../errors.ts";
 import { isSpoilt } from "../evidence/quarantine.ts";
 import {
   fetchSample,
   readSampledConnection,
   type SampledConnection,
   type SampledListing,
-} from "../runs/sample.ts";
-import { readWorths, type Worth } from "../scoring/worth.ts";
-import type { Source } from "../sources.ts";
-import type { Output } from "../terminal/output.ts";
-import { formatCount, toTable } from "../terminal/table.ts";
+} from "../ingest/runs/sample.ts";
+import type { Source } from "../ingest/sources.ts";
+import { readWorths, type Worth } from "../insight/worth.ts";
+import { SourceError, UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount, toTable } from "../platform/terminal/table.ts";
 import { remedyFor } from "./remedy.ts";
 
 /** Of a page. */

@@ -1,7 +1,7 @@
 // standings connectors conform <document> --fixture <file>: the conformance suite over a document of one's own. No database is
 // opened and nobody is asked: the system is made of the recorded answers.
 import { type CaseOutcome, conform } from "../conformance/conform.ts";
-import type { Output } from "../terminal/output.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { readText } from "./open.ts";
 
 const SIGNS: Record<CaseOutcome["outcome"], string> = { ok: "ok  ", failed: "FAIL", untried: "-   " };

@@ -2,12 +2,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
-import { formatDuration } from "../durations.ts";
-import { SourceError, UsageError } from "../errors.ts";
-import { type RestingConnection, readResting } from "../runs/circuit.ts";
-import { toPullInput } from "../runs/pull.ts";
-import type { Source } from "../sources.ts";
-import type { Output } from "../terminal/output.ts";
+import { type RestingConnection, readResting } from "../ingest/runs/circuit.ts";
+import { toPullInput } from "../ingest/runs/pull.ts";
+import type { Source } from "../ingest/sources.ts";
+import { formatDuration } from "../platform/durations.ts";
+import { SourceError, UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount } from "../platform/terminal/table.ts";
 import { requireQueue, UNUSABLE_DATABASE } from "./open.ts";
 import { remedyFor } from "./remedy.ts";
 
@@ -79,8 +80,9 @@ async function checkDatabase(context: Context): Promise<string> {
   const [row] = await context.db.execute<{ version: string; partners: number; evidence: number }>(sql`
     select current_setting('server_version') as version, (select count(*)::int from partners) as partners,
       (select count(*)::int from evidence where superseded_at is null) as evidence`);
+  const partners = row?.partners ?? 0;
   const where = context.embedded ? `embedded under ${context.config.home}` : "from DATABASE_URL";
-  return `Postgres ${row?.version ?? "?"} (${where}), ${row?.partners ?? 0} partners, ${row?.evidence ?? 0} pieces of evidence`;
+  return `Postgres ${row?.version ?? "?"} (${where}), ${formatCount(partners)} ${partners === 1 ? "partner" : "partners"}, ${row?.evidence ?? 0} pieces of evidence`;
 }
 
 async function checkQueue(context: Context): Promise<string> {

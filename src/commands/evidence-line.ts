@@ -1,6 +1,7 @@
 // A piece of evidence as one line: "2026-10-14  copernica  October newsletter (1,204; use own)  https://…".
+
+import type { EvidenceShown } from "../insight/evidence-behind.ts";
 import type { Messages } from "../messages/messages.ts";
-import type { EvidenceShown } from "../scoring/evidence-behind.ts";
 
 type Described = Pick<
   EvidenceShown,

@@ -2,8 +2,8 @@
 import type { Context } from "../context.ts";
 import { readQuarantined } from "../evidence/quarantine.ts";
 import { readUnmatched, type UnmatchedGroup } from "../partners/unmatched.ts";
-import type { Output } from "../terminal/output.ts";
-import { formatCount, toTable } from "../terminal/table.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount, toTable } from "../platform/terminal/table.ts";
 
 /** How many lines are shown; --json shows them all. */
 const SHOWN = 50;

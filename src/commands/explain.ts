@@ -1,15 +1,15 @@
 // standings explain <partner>: the achievements, reached or not, in a sentence each, and the evidence behind them. Now, or at any
 // instant, as known at any instant, under any version of the programme.
 import type { Context } from "../context.ts";
-import { UsageError } from "../errors.ts";
+import { type ExplainQuestion, explain, type Rules } from "../insight/explain.ts";
 import { type SpokenExplanation, toSpoken } from "../messages/explanation.ts";
 import { type Locale, type Messages, openMessages } from "../messages/messages.ts";
 import { requirePartner } from "../partners/find.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { lastOfWritten } from "../programme/calendar.ts";
 import { parseProgramme } from "../programme/document.ts";
 import { refuseUnlessEvaluable } from "../programme/versions.ts";
-import { type ExplainQuestion, explain, type Rules } from "../scoring/explain.ts";
-import type { Output } from "../terminal/output.ts";
 import { describeEvidence } from "./evidence-line.ts";
 import { readText } from "./open.ts";
 

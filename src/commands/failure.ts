@@ -1,6 +1,6 @@
 // How a command says that it failed.
-import { UsageError } from "../errors.ts";
-import type { Output } from "../terminal/output.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
 
 /** Says what went wrong in words for whoever called. Returns the exit code. */
 export function reportFailure(error: unknown, output: Output): number {

@@ -1,11 +1,17 @@
 // Following runs to their end, as a person watches them: a line that moves on a terminal, plain lines elsewhere.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "../context.ts";
-import { formatDuration } from "../durations.ts";
-import { type JobFailure, readFailures } from "../runs/failures.ts";
-import { isRanked, isScored, type RunReport, readRuns, readTroubledConnections } from "../runs/runs.ts";
-import type { Output } from "../terminal/output.ts";
-import { formatCount, toTable } from "../terminal/table.ts";
+import { type JobFailure, readFailures } from "../ingest/runs/failures.ts";
+import {
+  isRanked,
+  isScored,
+  type RunReport,
+  readRuns,
+  readTroubledConnections,
+} from "../ingest/runs/runs.ts";
+import { formatDuration } from "../platform/durations.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount, toTable } from "../platform/terminal/table.ts";
 
 /** How often the runs are looked at: they are in Postgres, and a person sees no difference below this. */
 const LOOK_MS = 250;

@@ -1,10 +1,10 @@
 // standings forecast <partner> [--days n] [--json] [--lang]: what time alone will do to a score.
 import type { Context } from "../context.ts";
+import { readForecast } from "../insight/forecast.ts";
 import { sayChange, sayWhy } from "../messages/forecast.ts";
 import { type Locale, openMessages } from "../messages/messages.ts";
 import { requirePartner } from "../partners/find.ts";
-import { readForecast } from "../scoring/forecast.ts";
-import type { Output } from "../terminal/output.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { requireProgramme } from "./programme.ts";
 
 export async function printForecast(

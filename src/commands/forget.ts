@@ -1,10 +1,10 @@
 // standings partners forget <partner> --yes: ends when the standings show nothing of it any more.
 import type { Context } from "../context.ts";
-import { UsageError } from "../errors.ts";
 import { requirePartner } from "../partners/find.ts";
 import { forgetPartner } from "../partners/forget.ts";
-import type { Output } from "../terminal/output.ts";
-import { formatCount } from "../terminal/table.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount } from "../platform/terminal/table.ts";
 import { followRuns } from "./follow.ts";
 
 export async function forget(

@@ -1,13 +1,13 @@
 // standings history <partner>: every change of its points, oldest first, with the cause that was found for it.
 import type { Context } from "../context.ts";
-import { UsageError } from "../errors.ts";
+import { readHistory } from "../insight/history.ts";
 import { type SpokenHistory, signed, toSpokenHistory } from "../messages/history.ts";
 import { type Locale, type Messages, openMessages } from "../messages/messages.ts";
 import { requirePartner } from "../partners/find.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { beginOfWritten } from "../programme/calendar.ts";
 import { adjustmentOf } from "../scoring/evaluation.ts";
-import { readHistory } from "../scoring/history.ts";
-import type { Output } from "../terminal/output.ts";
 import { describeEvidence, isoMinute } from "./evidence-line.ts";
 import { requireTimeZone } from "./explain.ts";
 

@@ -2,8 +2,6 @@
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { Context } from "../context.ts";
-import { isTooLong, tooLong } from "../csv.ts";
-import { UsageError } from "../errors.ts";
 import {
   addIdentitiesWithin,
   type Identity,
@@ -12,8 +10,10 @@ import {
   removeIdentityWithin,
 } from "../evidence/match.ts";
 import { type FoundPartner, requirePartner } from "../partners/find.ts";
-import type { Output } from "../terminal/output.ts";
-import { formatCount, toTable } from "../terminal/table.ts";
+import { isTooLong, tooLong } from "../platform/csv.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount, toTable } from "../platform/terminal/table.ts";
 import { followRuns } from "./follow.ts";
 
 interface Request {

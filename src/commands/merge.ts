@@ -2,7 +2,7 @@
 import type { Context } from "../context.ts";
 import { requirePartner } from "../partners/find.ts";
 import { type Moved, mergePartners, unmergePartner } from "../partners/merge.ts";
-import type { Output } from "../terminal/output.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { showScores } from "./adjust.ts";
 
 /** Merges a partner into another and waits until the standings show it. Returns false when the signal came before. */

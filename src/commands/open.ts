@@ -2,15 +2,15 @@
 import { access, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Config, loadProcessConfig } from "../config.ts";
-import { importConnections } from "../connections.ts";
 import { type Context, openContext } from "../context.ts";
-import { UsageError } from "../errors.ts";
-import { openLog } from "../log.ts";
+import { importConnections } from "../ingest/connections.ts";
+import { loadSources } from "../ingest/sources.ts";
 import { importPartners } from "../partners/import.ts";
+import { type Config, loadProcessConfig } from "../platform/config.ts";
+import { UsageError } from "../platform/errors.ts";
+import { openLog } from "../platform/log.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { publishProgramme } from "../programme/versions.ts";
-import { loadSources } from "../sources.ts";
-import type { Output } from "../terminal/output.ts";
 
 /** What the command line is given from above: the handlers and the example's outside world (see standings.mjs). */
 export interface CommandParts {

@@ -1,6 +1,6 @@
 // The programme that a command needs to have been published.
 import type { Context } from "../context.ts";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../platform/errors.ts";
 import type { ProgrammeVersion } from "../programme/versions.ts";
 
 /** The version in force; throws a UsageError that says how to publish one where there is none. */

@@ -1,10 +1,10 @@
 // standings publish: a new version, everybody scored under it, and what that changed.
 import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
+import { readScoreChanges } from "../ingest/runs/runs.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { toLocalText } from "../programme/calendar.ts";
 import { type Published, publishProgramme } from "../programme/versions.ts";
-import { readScoreChanges } from "../runs/runs.ts";
-import type { Output } from "../terminal/output.ts";
 import { followRuns } from "./follow.ts";
 import { printChanges } from "./sync.ts";
 

@@ -1,10 +1,10 @@
 // standings quick-wins <partner> [--json] [--lang]: what to do next, the most points for the least effort first.
 import type { Context } from "../context.ts";
+import { readProspects, toShownProspects } from "../insight/prospects.ts";
 import { type Locale, openMessages } from "../messages/messages.ts";
 import { sayCountsFrom, sayGain, sayObstacle, sayStep } from "../messages/wins.ts";
 import { requirePartner } from "../partners/find.ts";
-import { readProspects, toShownProspects } from "../scoring/prospects.ts";
-import type { Output } from "../terminal/output.ts";
+import type { Output } from "../platform/terminal/output.ts";
 import { requireProgramme } from "./programme.ts";
 
 export async function printQuickWins(

@@ -1,8 +1,8 @@
 // standings ranking [--top n] [--json]: the standings, as everybody else reads them.
 import type { Context } from "../context.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { toTable } from "../platform/terminal/table.ts";
 import type { Standing } from "../standings/standings.ts";
-import type { Output } from "../terminal/output.ts";
-import { toTable } from "../terminal/table.ts";
 
 const PAGE = 200;
 

@@ -1,7 +1,8 @@
 // What to do about a source that failed, by the class of its error.
-import { formatDuration } from "../durations.ts";
-import type { SourceError } from "../errors.ts";
-import type { Source } from "../sources.ts";
+
+import type { Source } from "../ingest/sources.ts";
+import { formatDuration } from "../platform/durations.ts";
+import type { SourceError } from "../platform/errors.ts";
 
 export function remedyFor(error: SourceError, source: Source): string {
   switch (error.class) {

@@ -1,9 +1,9 @@
 // standings rescore and standings runs cancel.
 import type { Context } from "../context.ts";
-import { UsageError } from "../errors.ts";
+import { cancelRescore, readOpenRanges, resumeRescore, startRescore } from "../ingest/runs/rescore.ts";
 import { requirePartner } from "../partners/find.ts";
-import { cancelRescore, readOpenRanges, resumeRescore, startRescore } from "../runs/rescore.ts";
-import type { Output } from "../terminal/output.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
 
 interface RescoreOptions {
   partner?: string | undefined;

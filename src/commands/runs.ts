@@ -1,9 +1,9 @@
 // standings runs, and what it has held: runs held, approve, reject.
 import type { Context } from "../context.ts";
-import { decideLoss, readHeldLosses } from "../runs/losses.ts";
-import { readRuns } from "../runs/runs.ts";
-import type { Output } from "../terminal/output.ts";
-import { toTable } from "../terminal/table.ts";
+import { decideLoss, readHeldLosses } from "../ingest/runs/losses.ts";
+import { readRuns } from "../ingest/runs/runs.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { toTable } from "../platform/terminal/table.ts";
 
 export async function printRuns(
   context: Context,

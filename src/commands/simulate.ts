@@ -1,11 +1,11 @@
 // standings simulate <file> [--json]: what a draft of the programme would change, as a person wants to look at it.
 import type { Context } from "../context.ts";
-import { formatDuration } from "../durations.ts";
+import { type SimulatedScore, type Simulation, simulate, warningsOf } from "../insight/simulate.ts";
+import { formatDuration } from "../platform/durations.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount, toTable } from "../platform/terminal/table.ts";
 import { toLocalText } from "../programme/calendar.ts";
 import { parseProgramme } from "../programme/document.ts";
-import { type SimulatedScore, type Simulation, simulate, warningsOf } from "../scoring/simulate.ts";
-import type { Output } from "../terminal/output.ts";
-import { formatCount, toTable } from "../terminal/table.ts";
 
 const BAR = 40;
 /** Of the partners that enter or leave the nominations; --json names up to a hundred. */

@@ -1,12 +1,12 @@
 // standings sync [source…] [--full] and standings reconcile: pull, score, and say what changed.
 import type { Context } from "../context.ts";
-import { UsageError } from "../errors.ts";
-import type { Heed } from "../runs/circuit.ts";
-import { startReconcile } from "../runs/reconcile.ts";
-import { type RunReport, readRuns, readScoreChanges, type ScoreChange } from "../runs/runs.ts";
-import { readOpenConnections, startSync } from "../runs/sync.ts";
-import type { Output } from "../terminal/output.ts";
-import { formatCount, toTable } from "../terminal/table.ts";
+import type { Heed } from "../ingest/runs/circuit.ts";
+import { startReconcile } from "../ingest/runs/reconcile.ts";
+import { type RunReport, readRuns, readScoreChanges, type ScoreChange } from "../ingest/runs/runs.ts";
+import { readOpenConnections, startSync } from "../ingest/runs/sync.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { formatCount, toTable } from "../platform/terminal/table.ts";
 import { followRuns, printTrouble } from "./follow.ts";
 
 /**

@@ -2,9 +2,9 @@
 // the collect job would make it.
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
+import { type Fetch, type Fetcher, openFetcher } from "../connectors/client/fetcher.ts";
 import type { Connector, Credential, EvidenceFact, Json, Page, PullInput } from "../connectors/connector.ts";
-import { type Fetch, type Fetcher, openFetcher } from "../connectors/fetcher.ts";
-import { SourceError } from "../errors.ts";
+import { SourceError } from "../platform/errors.ts";
 import type { Fault, TestServer } from "./server.ts";
 
 export interface Bench {
@@ -158,13 +158,17 @@ export class Trial {
     return pagesOf(this.pages(changes));
   }
 
-  /** Pages up to the end, or up to the failure, which must be a SourceError without a secret. */
+  /** Pages up to the end, or up to the failure, which must be a SourceError without a secret. `onFirst`: before the second. */
   async pullSome(
     changes: Partial<PullInput<unknown>> = {},
+    onFirst?: (page: Page) => Promise<void>,
   ): Promise<{ pages: Page[]; error: SourceError | undefined }> {
     const pages: Page[] = [];
     try {
-      for await (const page of this.pages(changes)) pages.push(page);
+      for await (const page of this.pages(changes)) {
+        pages.push(page);
+        if (pages.length === 1) await onFirst?.(page);
+      }
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
       this.holdsNoSecret(error);

@@ -2,7 +2,6 @@
 // come twice.
 import assert from "node:assert/strict";
 import type { EvidenceFact, Page } from "../connectors/connector.ts";
-import { SourceError } from "../errors.ts";
 import { type Case, factsOf, holdsAllOrRefuses, idsOf, missingIn, stored, type Trial } from "./bench.ts";
 
 const HOUR_MS = 3_600_000;
@@ -106,20 +105,11 @@ function added(before: EvidenceFact[], pages: Page[]): string[] {
 /** What happens to the source between a pull's first page and its second must not cost a row that stays. */
 async function drifts(trial: Trial, happen: (seen: string) => Promise<void>): Promise<void> {
   const all = idsOf(await trial.pull());
-  const pages: Page[] = [];
   let removed = "";
-  let error: SourceError | undefined;
-  try {
-    for await (const page of trial.pages()) {
-      pages.push(page);
-      if (pages.length > 1) continue;
-      removed = page.evidence[0]?.externalId ?? "";
-      await happen(removed);
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof SourceError)) throw thrown;
-    error = thrown;
-  }
+  const { pages, error } = await trial.pullSome({}, async (page) => {
+    removed = page.evidence[0]?.externalId ?? "";
+    await happen(removed);
+  });
   const stay = all.filter((id) => id !== removed);
   holdsAllOrRefuses(stay, { pages, error });
   // As the job does it: another attempt goes on from the last page that was recorded.

@@ -1,7 +1,7 @@
 // The suite, run over a document and a fixture: each case on a system of its own.
 import { parseDocument } from "../connectors/http/document.ts";
 import type { HttpDocument } from "../connectors/http/schema.ts";
-import { SourceError } from "../errors.ts";
+import { SourceError } from "../platform/errors.ts";
 import { type Case, stored, Trial } from "./bench.ts";
 import { cases } from "./cases.ts";
 import { parseFixture } from "./fixture.ts";

@@ -1,8 +1,8 @@
 // A fixture: answers of a system as they were recorded, by what was asked, and what the document needs besides.
 import { z } from "zod";
 import type { Stream } from "../connectors/http/schema.ts";
-import { UsageError } from "../errors.ts";
-import { parseYaml } from "../yaml.ts";
+import { parseYaml } from "../platform/documents/yaml.ts";
+import { UsageError } from "../platform/errors.ts";
 import type { Asked } from "./server.ts";
 
 const fixtureSchema = z.strictObject(
@@ -33,25 +33,31 @@ export function parseFixture(text: string, file: string): Fixture {
 
 /** Whether a recorded answer is the one a stream asks for: the path fits, and so does what the key says of the query. */
 export function isOf({ request: { method, path, query } }: Stream, key: string): boolean {
-  const [, said = "", where = "", params = ""] = /^(\S+) ([^?]*)\??(.*)$/.exec(key) ?? [];
+  const said = partsOf(key);
   return (
-    said === method &&
-    toPattern(path).test(where) &&
-    [...new URLSearchParams(params)].every(([name, value]) => String(query[name] ?? value) === value)
+    said.method === method &&
+    toPattern(path).test(said.path) &&
+    said.query.every(([name, value]) => String(query[name] ?? value) === value)
   );
+}
+
+/** Whether a recorded answer is that of a request. */
+export function fits(key: string, { method, path, query }: Asked): boolean {
+  const said = partsOf(key);
+  return (
+    said.method === method &&
+    said.path === path &&
+    said.query.every(([name, value]) => query.get(name) === value)
+  );
+}
+
+/** "GET /path?status=sent". */
+function partsOf(key: string): { method: string; path: string; query: [string, string][] } {
+  const [, method = "", path = "", params = ""] = /^(\S+) ([^?]*)\??(.*)$/.exec(key) ?? [];
+  return { method, path, query: [...new URLSearchParams(params)] };
 }
 
 export function toPattern(path: string): RegExp {
   const steps = path.split(/\{[^{}]*\}/).map((text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${steps.join("[^/]+")}$`);
-}
-
-/** Whether a recorded answer is that of a request. */
-export function fits(key: string, { method, path, query }: Asked): boolean {
-  const [, said = "", where = "", params = ""] = /^(\S+) ([^?]*)\??(.*)$/.exec(key) ?? [];
-  return (
-    said === method &&
-    where === path &&
-    [...new URLSearchParams(params)].every(([name, value]) => query.get(name) === value)
-  );
 }

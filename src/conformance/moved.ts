@@ -3,7 +3,7 @@ import type { Connector, PullInput } from "../connectors/connector.ts";
 import { toConnector } from "../connectors/http/http.ts";
 import type { HttpDocument } from "../connectors/http/schema.ts";
 import { openSession, type Settings } from "../connectors/http/session.ts";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../platform/errors.ts";
 import { type Bench, inputOf } from "./bench.ts";
 import type { Fixture } from "./fixture.ts";
 import { withValue } from "./paged.ts";

@@ -8,7 +8,7 @@ import type { EvidenceMapping } from "../connectors/http/mapping-schema.ts";
 import type { HttpDocument, Incremental, Stream } from "../connectors/http/schema.ts";
 import { openSession, type Settings } from "../connectors/http/session.ts";
 import { fill, placeholdersOf, type Scope, toText, valueAt } from "../connectors/http/templates.ts";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../platform/errors.ts";
 import { type Ability, type Bench, inputOf } from "./bench.ts";
 import { type Fixture, fits, isOf, toPattern } from "./fixture.ts";
 import { bears, movedTo, pathOf, settingsOf, tokenOf } from "./moved.ts";

@@ -1,8 +1,8 @@
 // What a connector must make of requests that fail: at each of them in turn, and never as if there were nothing there.
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { openFetcher } from "../connectors/fetcher.ts";
-import type { SourceErrorClass } from "../errors.ts";
+import { openFetcher } from "../connectors/client/fetcher.ts";
+import type { SourceErrorClass } from "../platform/errors.ts";
 import { type Case, factsOf, limits, stored, type Trial } from "./bench.ts";
 import { type Asked, type Fault, HTML, send } from "./server.ts";
 

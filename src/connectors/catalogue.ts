@@ -2,11 +2,11 @@
 // test. To add one as a document: its YAML in documents/ (docs/connectors/README.md says what else).
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { ical } from "./calendar/ical.ts";
 import type { Connector } from "./connector.ts";
 import { copernica } from "./copernica.ts";
-import { feed } from "./feed.ts";
+import { feed } from "./feed/feed.ts";
 import { parseConnector } from "./http/document.ts";
-import { ical } from "./ical.ts";
 import { inbox } from "./inbox/inbox.ts";
 import { linkBack } from "./link-back.ts";
 import { openBadges } from "./open-badges/open-badges.ts";

@@ -1,7 +1,7 @@
 // The contract between Standings and the code that can talk to one kind of external system.
 // A connector sees its settings, one connection and the fetcher: never the database, Redis, the queue or a logger.
 import type { z } from "zod";
-import type { Fetch } from "./fetcher.ts";
+import type { Fetch } from "./client/fetcher.ts";
 
 /** JSON a cursor may hold. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };

@@ -1,8 +1,8 @@
 // One call of Copernica's REST API v4: the credential, and what its answers mean. Practically every failure of this API is a
 // 400 with {"error":{"message":…}}, so the message decides; the HTML 503s of its balancer are the fetcher's.
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
-import { describe, type FetchResponse, isMarkup, quote, readJson } from "./answers.ts";
+import { SourceError } from "../platform/errors.ts";
+import { describe, type FetchResponse, isMarkup, quote, readJson } from "./client/answers.ts";
 import type { Credential, PullInput } from "./connector.ts";
 
 interface ApiSettings {

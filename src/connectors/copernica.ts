@@ -7,7 +7,7 @@
 // each month since then; an incremental pull asks only for the months that may still change and the mailings of late.
 import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
+import { SourceError } from "../platform/errors.ts";
 import { defineConnector, type EvidenceFact, type Page, type PullInput } from "./connector.ts";
 import { callCopernica } from "./copernica-api.ts";
 import { readInstant, readQuantity, readRow, sift, timeZoneSchema, toFact } from "./facts.ts";

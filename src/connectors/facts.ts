@@ -2,8 +2,8 @@
 // repaired without changing its meaning is; anything else is a SourceError (data) that names the fact.
 import { Temporal } from "temporal-polyfill";
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
-import { quote } from "./answers.ts";
+import { SourceError } from "../platform/errors.ts";
+import { quote } from "./client/answers.ts";
 import type { EvidenceFact, QuarantinedRow } from "./connector.ts";
 import { instantOfLocalTime } from "./local-time.ts";
 

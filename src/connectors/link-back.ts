@@ -4,10 +4,10 @@
 // The fact must be the same in every pull, and a site does not say since when it links. So the cursor remembers when the link
 // was first seen; that works because no pull of this connector is a complete listing, which would begin without a cursor.
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
+import { SourceError } from "../platform/errors.ts";
+import { parseUrl } from "./client/guard.ts";
 import { defineConnector, type Json, type PullInput } from "./connector.ts";
 import { toFact } from "./facts.ts";
-import { parseUrl } from "./guard.ts";
 import { type Anchor, readAnchors } from "./markup.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 // What of a web page or of a piece of HTML is looked at: its words, and where it links to.
 import { Parser } from "htmlparser2";
-import { parseUrl } from "./guard.ts";
+import { parseUrl } from "./client/guard.ts";
 
 export interface Anchor {
   /** http or https, resolved against the page and its base. */

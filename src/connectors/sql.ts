@@ -2,7 +2,7 @@
 // table. Pages follow (updated-at, id), both at once: many rows may share an instant. A change is seen once it is older than the
 // lag, for a transaction that began earlier may commit later; without that its rows would be passed by and never seen.
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
+import { SourceError } from "../platform/errors.ts";
 import { defineConnector, type PullInput } from "./connector.ts";
 import { sift } from "./facts.ts";
 import { columnsOf, mappingShape, toEvidence } from "./table.ts";

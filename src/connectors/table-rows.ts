@@ -4,10 +4,10 @@ import { readFile, stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { parse } from "csv-parse";
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
-import { type FetchResponse, quote, readJson } from "./answers.ts";
+import { SourceError } from "../platform/errors.ts";
+import { type FetchResponse, quote, readJson } from "./client/answers.ts";
+import { toNextUrl } from "./client/redirects.ts";
 import type { PullInput } from "./connector.ts";
-import { toNextUrl } from "./redirects.ts";
 
 export interface TableLocation {
   url?: string | undefined;

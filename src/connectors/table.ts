@@ -1,7 +1,7 @@
 // A table: CSV or JSON, from a URL or a file. Client accounts, certification records, registrations, trade-fair lists: what a
 // system can export becomes evidence by naming its columns. Every pull reads the whole table, from its beginning.
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
+import { SourceError } from "../platform/errors.ts";
 import { defineConnector, type EvidenceFact, type PullInput, type QuarantinedRow } from "./connector.ts";
 import { readEnd, readInstant, readQuantity, sift, timeZoneSchema, toFact } from "./facts.ts";
 import { openTable, type Row } from "./table-rows.ts";

@@ -1,7 +1,7 @@
 // Whether a listing that comes in pages was seen whole. Sources page by offset, so rows that come and go meanwhile shift the
 // rest: counts, not hope, tell whether one was missed.
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
+import { SourceError } from "../platform/errors.ts";
 
 const MAX_ROWS = 1_000_000;
 

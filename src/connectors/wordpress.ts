@@ -2,8 +2,8 @@
 // category, tag or author. Every pull lists them all, so that trashed, vanished and re-attributed posts are noticed: the
 // API's "modified after" tells of none of those, and it loses posts in the hour the autumn clock change repeats.
 import { z } from "zod";
-import { SourceError } from "../errors.ts";
-import { type FetchResponse, readJson } from "./answers.ts";
+import { SourceError } from "../platform/errors.ts";
+import { type FetchResponse, readJson } from "./client/answers.ts";
 import { defineConnector, type EvidenceFact, type PullInput } from "./connector.ts";
 import { readInstant, readQuantity, readRow, sift, toFact } from "./facts.ts";
 import { progressSchema, Tally } from "./tally.ts";

@@ -1,7 +1,7 @@
 // Whose evidence is it: identities, and what happens to unmatched evidence when one is added.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../platform/errors.ts";
 import { markPending } from "./pending.ts";
 
 export interface Identity {

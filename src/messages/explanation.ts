@@ -1,5 +1,5 @@
 // An explanation in words, as data: what the command prints and --json shows.
-import type { AchievementExplained, EvidenceExplained, Explanation } from "../scoring/explain.ts";
+import type { AchievementExplained, EvidenceExplained, Explanation } from "../insight/explain.ts";
 import type { Messages } from "./messages.ts";
 import { sayNotes, sayOutcome } from "./outcome.ts";
 

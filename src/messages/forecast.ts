@@ -1,5 +1,5 @@
 // What time will do to a score, in sentences.
-import type { ForecastChange } from "../scoring/forecast.ts";
+import type { ForecastChange } from "../insight/forecast.ts";
 import type { MessageKey, Messages } from "./messages.ts";
 
 /** Of the evidence behind a change; the rest is counted. */

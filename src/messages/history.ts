@@ -1,9 +1,9 @@
 // The causes of a ledger line in words, as data: what the command prints and --json shows.
-import type { Cause } from "../scoring/causes.ts";
+import type { Cause } from "../insight/causes.ts";
+import type { EvidenceShown } from "../insight/evidence-behind.ts";
+import type { ChangedEvidence, PassedEvidence } from "../insight/evidence-changes.ts";
+import type { History, HistoryLine } from "../insight/history.ts";
 import { adjustmentOf } from "../scoring/evaluation.ts";
-import type { EvidenceShown } from "../scoring/evidence-behind.ts";
-import type { ChangedEvidence, PassedEvidence } from "../scoring/evidence-changes.ts";
-import type { History, HistoryLine } from "../scoring/history.ts";
 import type { Messages } from "./messages.ts";
 
 type ShownEvidence = Omit<EvidenceShown, "id" | "connectionId" | "recordedAt" | "before">;

@@ -1,7 +1,8 @@
 // What a partner can do next, in sentences.
+
+import type { PromisedEvidence } from "../insight/pieces.ts";
+import type { Obstacle, QuickWin } from "../insight/quick-wins.ts";
 import type { Programme } from "../programme/document.ts";
-import type { PromisedEvidence } from "../scoring/pieces.ts";
-import type { Obstacle, QuickWin } from "../scoring/quick-wins.ts";
 import type { MessageKey, Messages } from "./messages.ts";
 
 /** Titles and labels are the programme's own words. */

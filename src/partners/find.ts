@@ -1,7 +1,7 @@
 // Who a slug stands for now.
 import { sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../platform/errors.ts";
 
 export interface FoundPartner {
   id: number;

@@ -5,10 +5,10 @@
 // again: its evidence then waits for a partner like anybody's whom nobody knows.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import { UsageError } from "../errors.ts";
 import { lockForMatching, lockForMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
-import { eraseMessages, eraseMessagesOf } from "../inbox/messages.ts";
+import { eraseMessages, eraseMessagesOf } from "../ingest/messages.ts";
+import { UsageError } from "../platform/errors.ts";
 import { readAuthor } from "../scoring/adjustments.ts";
 import { markStandingsPending } from "../standings/refresh.ts";
 

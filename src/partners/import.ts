@@ -1,9 +1,9 @@
 // Partners and their identities, imported from a list.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import { isTooLong, parseCsv, shortened, tooLong } from "../csv.ts";
-import { UsageError } from "../errors.ts";
 import { addIdentitiesWithin, type Identity, lockForMatching } from "../evidence/match.ts";
+import { isTooLong, parseCsv, shortened, tooLong } from "../platform/csv.ts";
+import { UsageError } from "../platform/errors.ts";
 import { markStandingsPending } from "../standings/refresh.ts";
 
 export interface PartnersImport {

@@ -9,9 +9,9 @@
 // partners, the clock, the evidence, the pending partners, the pending standings.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import { UsageError } from "../errors.ts";
 import { giveEvidence, type Identity, lockForMatching, lockForMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
+import { UsageError } from "../platform/errors.ts";
 import { knownInstant, moveAdjustments, readAuthor } from "../scoring/adjustments.ts";
 import { markStandingsPending } from "../standings/refresh.ts";
 

@@ -1,8 +1,8 @@
 // What has to hold between the keys of a programme document. Every part that is well-formed is checked, whatever is
 // wrong with the others, so that one attempt shows all problems.
 import type { z } from "zod";
-import { mapOf, readMap, suggestion } from "../problems.ts";
-import type { DocumentProblem } from "../yaml.ts";
+import { mapOf, readMap, suggestion } from "../platform/documents/problems.ts";
+import type { DocumentProblem } from "../platform/documents/yaml.ts";
 import { longestStreak } from "./calendar.ts";
 import { checkPerfect } from "./perfect.ts";
 import {

@@ -1,7 +1,7 @@
 // The programme: the published rules, written as a YAML document (docs/programme.md is its manual).
 import { z } from "zod";
-import { toProblems } from "../problems.ts";
-import { parseYaml, readAsWritten } from "../yaml.ts";
+import { toProblems } from "../platform/documents/problems.ts";
+import { parseYaml, readAsWritten } from "../platform/documents/yaml.ts";
 import { instantOfLocal } from "./calendar.ts";
 import { checkProgramme } from "./checks.ts";
 import { type AchievementDocument, type ProgrammeDocument, programmeSchema } from "./schema.ts";

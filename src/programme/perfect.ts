@@ -1,7 +1,7 @@
 // The perfect score: what a programme declares and its awards have to add up to.
 import type { z } from "zod";
-import { mapOf } from "../problems.ts";
-import type { DocumentProblem } from "../yaml.ts";
+import { mapOf } from "../platform/documents/problems.ts";
+import type { DocumentProblem } from "../platform/documents/yaml.ts";
 import { awardSchema, categorySchema } from "./schema.ts";
 
 /**

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import { UsageError } from "../errors.ts";
 import { markPendingWhere } from "../evidence/pending.ts";
+import { UsageError } from "../platform/errors.ts";
 import { type CompiledProgramme, compileProgramme } from "./compile.ts";
 import { type Programme, parseProgramme } from "./document.ts";
 

@@ -5,9 +5,9 @@
 // that came between the instant of an adjustment and its mark would say that the score without it was right at a later one.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
-import { UsageError } from "../errors.ts";
 import { lockAgainstMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
+import { UsageError } from "../platform/errors.ts";
 import { endOfWritten } from "../programme/calendar.ts";
 
 export interface Adjustment {

@@ -61,7 +61,7 @@ export function postgresStandings(db: Database): Standings {
 /**
  * A page of those who have a score: the page, where it is full and all of it have more than 0, which partners without a score
  * have. A statement of its own, because Postgres begins a parallel worker for what {@link pageOfAll} might have to look at,
- * whether it will or not: 6 ms more, and on a busy machine 30.
+ * whether it will or not: 6 ms more.
  */
 function pageOfScores(offset: number, limit: number): SQL {
   return withTotals(

@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { isShown } from "./order.ts";
 
-/** So many rows take a tenth of a millisecond to add up. */
+/** From so many rows on they are made one: each page adds them up. */
 const MANY = 200;
 
 /** An expression: how many there are, in the snapshot of the statement that asks. */

@@ -3,7 +3,6 @@
 //
 // The address of a request may hold the sender's secret: of it only the path is ever logged.
 import { setTimeout as after } from "node:timers/promises";
-import { sql } from "drizzle-orm";
 import type { Context, Handler } from "hono";
 import type { Logger } from "pino";
 import type { Database } from "../../db/client.ts";
@@ -12,13 +11,14 @@ import { inbox, secretsOf, wrongSecret } from "../connectors/inbox/inbox.ts";
 import type { Delivery, PublicKeys, Scheme } from "../connectors/inbox/scheme.ts";
 import { schemes } from "../connectors/inbox/schemes.ts";
 import type { InboxSettings } from "../connectors/inbox/settings.ts";
-import { recordMessage } from "../inbox/messages.ts";
-import type { Queues } from "../jobs.ts";
-import { toHint } from "../runs/hints.ts";
-import type { SecretBox } from "../secrets.ts";
-import type { Source } from "../sources.ts";
+import { readSecret } from "../ingest/connections.ts";
+import { recordMessage } from "../ingest/messages.ts";
+import { toHint } from "../ingest/runs/hints.ts";
+import type { Source } from "../ingest/sources.ts";
+import type { SecretBox } from "../platform/secrets.ts";
+import type { Queues } from "../queue/bullmq.ts";
+import { openTurns } from "./api/turns.ts";
 import { BrokenBodyError, readBody } from "./body.ts";
-import { openTurns } from "./turns.ts";
 
 export interface InboxParts {
   db: Database;
@@ -67,22 +67,7 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
   const { queues, logger, bodyWithinMs = BODY_MS, storedWithinMs = STORED_WITHIN_MS } = parts;
   const inTurn = openTurns(TURNS);
   let bodies = 0;
-  const inbound = new Map(
-    parts.sources.flatMap(({ key, connector, settings }): [string, Inbound][] =>
-      connector === inbox
-        ? [
-            [
-              key,
-              {
-                key,
-                settings: settings as InboxSettings,
-                wakes: inbox.wakes?.(settings as InboxSettings) ?? key,
-              },
-            ],
-          ]
-        : [],
-    ),
-  );
+  const inbound = new Map(toInbound(parts.sources).map((of) => [of.key, of]));
   const nobody = (c: Context) => refuse(c, 404, "not-found", "There is nothing at this path.");
 
   /** undefined: it could not be done now, and the reason is in the log. */
@@ -189,6 +174,15 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
   };
 }
 
+function toInbound(sources: Source[]): Inbound[] {
+  return sources
+    .filter(({ connector }) => connector === inbox)
+    .map(({ key, settings: unknown }) => {
+      const settings = unknown as InboxSettings;
+      return { key, settings, wakes: inbox.wakes?.(settings) ?? key };
+    });
+}
+
 function toDelivery(c: Context, body: Buffer): Delivery {
   return {
     header: (name) => c.req.header(name),
@@ -207,13 +201,7 @@ async function prove(
   delivery: Delivery,
   inTurn: ReturnType<typeof openTurns>,
 ): Promise<{ id: string | undefined } | { refused: string } | { unusable: string }> {
-  const [connection] = await inTurn(() =>
-    db.execute<{ secret: string | null }>(
-      sql`select secret from connections where source = ${key} and key = 'main' and active`,
-    ),
-  );
-  const sealed = connection?.secret ?? null;
-  const secret = sealed === null ? undefined : secrets.open(sealed, `${key}/main`);
+  const secret = await inTurn(() => readSecret(db, secrets, { source: key, key: "main" }));
   const wrong = wrongSecret(settings, secret);
   if (wrong !== undefined) return { unusable: wrong };
   const verdict = await schemes[settings.scheme].verify(delivery, {

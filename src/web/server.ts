@@ -3,7 +3,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../platform/errors.ts";
 
 export interface OpenWeb {
   /** The one it got, where 0 was asked for. */

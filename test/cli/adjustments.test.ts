@@ -2,10 +2,10 @@
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readAdministrator } from "../../src/commands/administrator.ts";
-import { UsageError } from "../../src/errors.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import type { Adjustment } from "../../src/scoring/adjustments.ts";
 import type { Standing } from "../../src/standings/standings.ts";
-import { createApi } from "../../src/web/api.ts";
+import { createApi } from "../../src/web/api/api.ts";
 import { type Deployment, openDeployment } from "../e2e/deployment.ts";
 import { answerOf, callUnder } from "./calling.ts";
 import { departures, documentedFields, type Seen } from "./reference.ts";
@@ -60,8 +60,8 @@ describe("adjust", () => {
     const before = await read();
     await answerOf(env, "rescore", "--all");
     await answerOf(env, "rescore", "--partner", "wolkenpost");
-    const { rescoreRange } = await import("../../src/runs/range.ts");
-    const { readOpenRanges, startRescore } = await import("../../src/runs/rescore.ts");
+    const { rescoreRange } = await import("../../src/ingest/runs/range.ts");
+    const { readOpenRanges, startRescore } = await import("../../src/ingest/runs/rescore.ts");
     for (let number = 0; number < 98; number += 1) {
       const { runId } = await startRescore(db, open.context.programmes, { askedBy: "test", now: new Date() });
       for (const range of await readOpenRanges(db, runId)) {

@@ -6,19 +6,22 @@ import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
-import { loadConfig } from "../../src/config.ts";
-import { openFetcher } from "../../src/connectors/fetcher.ts";
+import { HTML, send } from "../../src/conformance/server.ts";
+import { openFetcher } from "../../src/connectors/client/fetcher.ts";
 import { openContext } from "../../src/context.ts";
-import { openLog } from "../../src/log.ts";
-import { fetchSample, readSampledConnection } from "../../src/runs/sample.ts";
-import { loadSources } from "../../src/sources.ts";
+import { fetchSample, readSampledConnection } from "../../src/ingest/runs/sample.ts";
+import { loadSources } from "../../src/ingest/sources.ts";
+import { loadConfig } from "../../src/platform/config.ts";
+import { openLog } from "../../src/platform/log.ts";
 import { DOCUMENT, openReviews, SOURCES, TOKEN } from "../connectors/guide.ts";
-import { HTML, send } from "../connectors/server.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { type Deployment, openDeployment, sync } from "../e2e/deployment.ts";
 import { testPrefix } from "../redis.ts";
 import { answerOf, callUnder } from "./calling.ts";
-import { departures, type Seen } from "./reference.ts";
+import { departures, documentedFields, type Seen } from "./reference.ts";
+
+/** Documented fields that were printed with a value. */
+const seen: Seen = new Set();
 
 /** What a check shares with pulls, because the other system counts both. */
 const SHARED = ["public.request_budgets", "public.derived_credentials"];
@@ -209,7 +212,7 @@ describe("connectors check, of a made-up system", () => {
     expect(refused.code).toBe(1);
     const shown = JSON.parse(refused.stdout) as object;
     expect(shown).toMatchObject({ ok: false, class: "auth", streams: [] });
-    expect(departures("A check", shown, new Set())).toEqual([]);
+    expect(departures("A check", shown, seen)).toEqual([]);
   });
 
   test("a page that fails is told with its class, whatever the check of the credential said", async () => {
@@ -276,12 +279,13 @@ describe("connectors check, of a made-up system", () => {
     expect(code).toBe(1);
     expect(stdout).toContain("6 of 50 rows cannot be read: a run in which so many are would stop");
     expect(stdout).toContain("  … and 1 more");
+    const asJson = JSON.parse((await call("connectors", "check", "reviews", "--json")).stdout) as unknown;
+    expect(departures("A check", asJson, seen)).toEqual([]);
   });
 });
 
 describe("connectors check, of every source of the example", () => {
   let open: Deployment;
-  const seen: Seen = new Set();
   beforeAll(async () => {
     open = await openDeployment("postgres");
   });
@@ -305,4 +309,11 @@ describe("connectors check, of every source of the example", () => {
       expect(shown?.streams.flatMap(({ facts }) => facts).length, key).toBeGreaterThan(0);
     }
   });
+});
+
+test("every field of a check that is documented was printed with a value", () => {
+  const shapes = /^(A check|A stream|A sampled fact|A refused row)\./;
+  const documented = documentedFields().filter((field) => shapes.test(field));
+  expect(documented.length).toBeGreaterThan(20);
+  expect(documented.filter((field) => !seen.has(field))).toEqual([]);
 });

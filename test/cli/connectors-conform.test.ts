@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CaseOutcome, conform } from "../../src/conformance/conform.ts";
 import { DOCUMENT } from "../connectors/guide.ts";
 import { callUnder } from "./calling.ts";
-import { departures } from "./reference.ts";
+import { departures, documentedFields, type Seen } from "./reference.ts";
 
 const page = await readFile(new URL("../../docs/connectors/conformance.md", import.meta.url), "utf8");
 const FIXTURE = /^```yaml\n(# reviews\.fixture\.yaml[\s\S]*?)^```$/m.exec(page)![1]!;
@@ -61,7 +61,11 @@ describe("connectors conform", () => {
     const { code, stdout } = await callUnder(env, ...args);
     const shown = JSON.parse(stdout) as { cases: CaseOutcome[] };
     expect(code).toBe(1);
-    expect(departures("A trial", shown, new Set())).toEqual([]);
+    const seen: Seen = new Set();
+    expect(departures("A trial", shown, seen)).toEqual([]);
+    expect(
+      documentedFields().filter((field) => /^(A trial|A case)\./.test(field) && !seen.has(field)),
+    ).toEqual([]);
     expect(failed(shown.cases)[0]).toMatchObject({
       case: "readable",
       reason: "reviews/71 would be quarantined: reviews/71: no date of what happened",

@@ -1,7 +1,7 @@
 // docs/cli.md names every command, argument and option there is, with its default, and none that is not.
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { describeCommands } from "../../src/cli.ts";
+import { describeCommands } from "../../src/cli/main.ts";
 import { quiet } from "../e2e/deployment.ts";
 import { parts } from "./calling.ts";
 import { departures, documentedCommands } from "./reference.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { transaction } from "../../db/client.ts";
-import { readRuns } from "../../src/runs/runs.ts";
+import { readRuns } from "../../src/ingest/runs/runs.ts";
 import { verify } from "../../src/scoring/verify.ts";
 import { type Deployment, openDeployment, until } from "../e2e/deployment.ts";
 import { answerOf, callUnder } from "./calling.ts";

@@ -1,9 +1,9 @@
 // Accredible in the shape its own plugins expect (https://github.com/accredible/moodle-mod_accredible).
 import { afterEach, describe, expect, test } from "vitest";
+import { json, send } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { json, send } from "./server.ts";
 import { type Holding, openSystem, type Part, partOf } from "./system.ts";
 
 const KEY = "38b1f0aa04f04f7fa8c1";

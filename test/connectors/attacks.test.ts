@@ -4,9 +4,9 @@
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Fetcher, type FetchRequest, openFetcher } from "../../src/connectors/fetcher.ts";
-import { type Resolve, toGuard } from "../../src/connectors/guard.ts";
-import { type Answer, type Asked, json, openServer, type TestServer } from "./server.ts";
+import { type Answer, type Asked, json, openServer, type TestServer } from "../../src/conformance/server.ts";
+import { type Fetcher, type FetchRequest, openFetcher } from "../../src/connectors/client/fetcher.ts";
+import { type Resolve, toGuard } from "../../src/connectors/client/guard.ts";
 
 /** Names of the attacker's own zone, each with what it answers in turn; the last answer stays. */
 const zone: Record<string, string[][]> = {

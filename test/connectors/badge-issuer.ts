@@ -13,8 +13,8 @@ import {
   type JWTHeaderParameters,
   type KeyObject,
 } from "jose";
+import { type Answer, type Asked, json } from "../../src/conformance/server.ts";
 import { toLoader } from "../../src/connectors/open-badges/contexts.ts";
-import { type Answer, type Asked, json } from "./server.ts";
 
 type Document = Record<string, unknown>;
 

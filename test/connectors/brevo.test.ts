@@ -1,10 +1,10 @@
 // Brevo in the shape its documentation shows (https://developers.brevo.com/reference/get-email-campaigns).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { json, send } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
-import { parseSources } from "../../src/sources.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
+import { parseSources } from "../../src/ingest/sources.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { json, send } from "./server.ts";
 import { openSystem, partOf } from "./system.ts";
 
 const KEY = "xkeysib-0123456789abcdef";

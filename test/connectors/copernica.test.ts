@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Answer, type Asked, json, openServer, send } from "../../src/conformance/server.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { Page, PullInput } from "../../src/connectors/connector.ts";
 import { copernica } from "../../src/connectors/copernica.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Answer, type Asked, json, openServer, send } from "./server.ts";
 import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "c0ffee-of-account-4711";

@@ -1,9 +1,9 @@
 // Credly in the shape its documentation shows (https://www.credly.com/docs/issued_badges).
 import { afterEach, describe, expect, test } from "vitest";
+import { json } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { json } from "./server.ts";
 import { openSystem, partOf } from "./system.ts";
 
 const TOKEN = "Nl2SkxCS0F2dTMyZHVV";

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openServer, type TestServer } from "../../src/conformance/server.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { Page } from "../../src/connectors/connector.ts";
-import { feed } from "../../src/connectors/feed.ts";
-import { readFeedDate } from "../../src/connectors/feed-dates.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { readFeedDate } from "../../src/connectors/feed/dates.ts";
+import { feed } from "../../src/connectors/feed/feed.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { openServer, type TestServer } from "./server.ts";
 import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "reader:feed-pass-1234";

@@ -1,14 +1,22 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
+  type Answer,
+  type Asked,
+  HTML,
+  json,
+  openServer,
+  send,
+  type TestServer,
+} from "../../src/conformance/server.ts";
+import {
   type Fetcher,
   type FetchLimits,
   type FetchRequest,
   openFetcher,
-} from "../../src/connectors/fetcher.ts";
-import type { Resolve } from "../../src/connectors/guard.ts";
-import type { ValidatorMemory, Validators } from "../../src/connectors/validators.ts";
-import { type Answer, type Asked, HTML, json, openServer, send, type TestServer } from "./server.ts";
+} from "../../src/connectors/client/fetcher.ts";
+import type { Resolve } from "../../src/connectors/client/guard.ts";
+import type { ValidatorMemory, Validators } from "../../src/connectors/client/validators.ts";
 
 let server: TestServer;
 let other: TestServer;

@@ -1,10 +1,10 @@
 // Ghost 6 in the shape it was seen to answer, its tokens verified as it verifies them.
 import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { json } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { json } from "./server.ts";
 import { openSystem, partOf } from "./system.ts";
 
 const ID = "6523a1f0c3a4b5d6e7f80912";

@@ -1,7 +1,7 @@
 // What docs/connectors/http.md shows, as data: its blocks, its document, and a review site that answers as the page says.
 import { readFileSync } from "node:fs";
+import { json } from "../../src/conformance/server.ts";
 import { parseConnector } from "../../src/connectors/http/document.ts";
-import { json } from "./server.ts";
 import { asConnector, openSystem, partOf } from "./system.ts";
 
 const page = readFileSync(new URL("../../docs/connectors/http.md", import.meta.url), "utf8");

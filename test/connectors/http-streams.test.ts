@@ -3,11 +3,11 @@
 import { generateKeyPairSync } from "node:crypto";
 import { decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Answer, type Asked, json, openServer, type TestServer } from "../../src/conformance/server.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { Json, Page, PullInput } from "../../src/connectors/connector.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { parseConnector } from "../../src/connectors/http/document.ts";
 import { type Bench, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Answer, type Asked, json, openServer, type TestServer } from "./server.ts";
 import { asConnector } from "./system.ts";
 
 const SECRET = "key-of-the-account-4711";

@@ -1,8 +1,8 @@
 // The engine of documents against one system that speaks every way of paging there is.
 import { describe } from "vitest";
+import { type Asked, json } from "../../src/conformance/server.ts";
 import { parseConnector } from "../../src/connectors/http/document.ts";
 import { conforms } from "./conformance.ts";
-import { type Asked, json } from "./server.ts";
 import { asConnector, type Holding, openSystem, type Part, partOf } from "./system.ts";
 
 const SECRET = "key-of-the-account-4711";

@@ -1,9 +1,9 @@
 // HubSpot in the shape its documentation shows (https://developers.hubspot.com/docs/api-reference/latest/crm/objects/companies/guide).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Asked, HTML, json, send } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Asked, HTML, json, send } from "./server.ts";
 import { type Holding, openSystem } from "./system.ts";
 
 const KEY = "pat-eu1-01234567-89ab-cdef-0123-456789abcdef";

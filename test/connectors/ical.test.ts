@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openServer, type TestServer } from "../../src/conformance/server.ts";
+import { ical } from "../../src/connectors/calendar/ical.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { Page } from "../../src/connectors/connector.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
-import { ical } from "../../src/connectors/ical.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { openServer, type TestServer } from "./server.ts";
 import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "fairs:calendar-pass-1234";

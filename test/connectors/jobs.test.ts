@@ -6,16 +6,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { loadConfig } from "../../src/config.ts";
-import { importConnections } from "../../src/connections.ts";
+import { type Answer, type Fault, send } from "../../src/conformance/server.ts";
 import { type Context, openContext } from "../../src/context.ts";
-import { openLog } from "../../src/log.ts";
-import { loadSources } from "../../src/sources.ts";
+import { importConnections } from "../../src/ingest/connections.ts";
+import { loadSources } from "../../src/ingest/sources.ts";
+import { loadConfig } from "../../src/platform/config.ts";
+import { openLog } from "../../src/platform/log.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { backends, sync } from "../e2e/deployment.ts";
 import { redisUrl, testPrefix } from "../redis.ts";
 import { CONNECTIONS, DOCUMENT, openReviews } from "./guide.ts";
-import { type Answer, type Fault, send } from "./server.ts";
 
 describe.each(backends)("a document pulled by a worker, with the queue on %s", (backend) => {
   let database: TestDatabase;

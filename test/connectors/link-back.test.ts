@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openServer, type TestServer } from "../../src/conformance/server.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { EvidenceFact, Json } from "../../src/connectors/connector.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { linkBack } from "../../src/connectors/link-back.ts";
 import { type Bench, conforms, inputOf, limits, pagesOf } from "./conformance.ts";
-import { openServer, type TestServer } from "./server.ts";
 
 const PROFILE = "https://www.vendor.example/partners/";
 

@@ -1,10 +1,10 @@
 // Mailchimp in the shape its documentation shows (https://mailchimp.com/developer/marketing/api/campaigns/list-campaigns/).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { HTML, json, send } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
+import { type Fetch, type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { Json, PullInput } from "../../src/connectors/connector.ts";
-import { type Fetch, type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { HTML, json, send } from "./server.ts";
 import { openSystem, partOf } from "./system.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef-us19";

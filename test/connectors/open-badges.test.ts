@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Answer, openServer, send, type TestServer } from "../../src/conformance/server.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { EvidenceFact, Page, QuarantinedRow } from "../../src/connectors/connector.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { openBadges } from "../../src/connectors/open-badges/open-badges.ts";
 import { readQuarantined } from "../../src/evidence/quarantine.ts";
 import { openTestDatabase } from "../database.ts";
@@ -14,7 +15,6 @@ import {
   strangers,
 } from "./badge-issuer.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Answer, openServer, send, type TestServer } from "./server.ts";
 import { asConnector, JUST_LATE_MS } from "./system.ts";
 
 const NOW = new Date("2026-10-28T12:00:00Z");

@@ -1,6 +1,6 @@
 // What a redirect makes of a request, and where a paging link may lead: pure functions of what a source has said.
 import { describe, expect, test } from "vitest";
-import { toNextUrl, toRedirected } from "../../src/connectors/redirects.ts";
+import { toNextUrl, toRedirected } from "../../src/connectors/client/redirects.ts";
 
 const headers = {
   Authorization: "Bearer s3cret",

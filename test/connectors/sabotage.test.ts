@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Bench, Trial } from "../../src/conformance/bench.ts";
 import { cases } from "../../src/conformance/cases.ts";
 import type { Connector, Page, PullInput } from "../../src/connectors/connector.ts";
-import { SourceError } from "../../src/errors.ts";
+import { SourceError } from "../../src/platform/errors.ts";
 import { openReviews, reviews } from "./guide.ts";
 
 type Pull = Connector["pull"];

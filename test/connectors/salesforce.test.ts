@@ -1,9 +1,9 @@
 // Salesforce in the shape its documentation shows (https://developer.salesforce.com/docs/platform/api-rest/guide/dome-query.html).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Asked, json, send } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Asked, json, send } from "./server.ts";
 import { type Holding, openSystem, partOf } from "./system.ts";
 
 const SECRET = JSON.stringify({ "client-id": "3MVG9AbCdEf", "client-secret": "E3F0DEADBEEF0123" });

@@ -3,13 +3,13 @@ import { connect, createServer, type Socket } from "node:net";
 import { inspect } from "node:util";
 import { sql as statement } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { json, openServer } from "../../src/conformance/server.ts";
+import { toGuard } from "../../src/connectors/client/guard.ts";
 import type { Json, Page, PullInput } from "../../src/connectors/connector.ts";
-import { toGuard } from "../../src/connectors/guard.ts";
 import { sql } from "../../src/connectors/sql.ts";
-import { toQuery } from "../../src/runs/query.ts";
+import { toQuery } from "../../src/ingest/runs/query.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { type Bench, conforms, factsOf, inputOf, pagesOf } from "./conformance.ts";
-import { json, openServer } from "./server.ts";
 import { asConnector } from "./system.ts";
 
 const settings = {

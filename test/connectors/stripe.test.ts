@@ -1,9 +1,9 @@
 // Stripe in the shape its documentation shows (https://docs.stripe.com/api/customers/list).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { json } from "../../src/conformance/server.ts";
 import { findConnector } from "../../src/connectors/catalogue.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import { conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { json } from "./server.ts";
 import { openSystem } from "./system.ts";
 
 const KEY = "rk_test_51AbCdEfGhIjKlMnOp";

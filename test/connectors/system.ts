@@ -2,9 +2,9 @@
 // system may do wrong (say more than it has, never end) it does on demand.
 
 import type { Ability } from "../../src/conformance/bench.ts";
+import { type Answer, type Asked, json, openServer } from "../../src/conformance/server.ts";
 import type { Connector } from "../../src/connectors/connector.ts";
 import type { Bench } from "./conformance.ts";
-import { type Answer, type Asked, json, openServer } from "./server.ts";
 
 /** What a system holds, in the order in which it lists it. */
 export interface Holding<Row> {

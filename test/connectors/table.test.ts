@@ -2,11 +2,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Answer, type Asked, json, openServer } from "../../src/conformance/server.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { Page, PullInput } from "../../src/connectors/connector.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { table } from "../../src/connectors/table.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Answer, type Asked, json, openServer } from "./server.ts";
 import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "export-key-1234";

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Answer, type Asked, json, openServer } from "../../src/conformance/server.ts";
+import { type Fetcher, openFetcher } from "../../src/connectors/client/fetcher.ts";
 import type { Page, PullInput } from "../../src/connectors/connector.ts";
-import { type Fetcher, openFetcher } from "../../src/connectors/fetcher.ts";
 import { wordpress } from "../../src/connectors/wordpress.ts";
 import { type Bench, conforms, factsOf, inputOf, limits, pagesOf } from "./conformance.ts";
-import { type Answer, type Asked, json, openServer } from "./server.ts";
 import { JUST_LATE_MS } from "./system.ts";
 
 const SECRET = "standings:abcd efgh ijkl";

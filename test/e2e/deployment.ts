@@ -11,15 +11,19 @@ import { parse, stringify } from "yaml";
 import { openSandbox, type Sandbox } from "../../examples/copernica/sandbox.ts";
 import { followRuns } from "../../src/commands/follow.ts";
 import { beginSync } from "../../src/commands/sync.ts";
-import { loadConfig } from "../../src/config.ts";
-import { importConnections } from "../../src/connections.ts";
 import { type Context, openContext } from "../../src/context.ts";
-import { openLog } from "../../src/log.ts";
+import { importConnections } from "../../src/ingest/connections.ts";
+import {
+  type ConnectionReport,
+  type RunReport,
+  readTroubledConnections,
+} from "../../src/ingest/runs/runs.ts";
+import { parseSources } from "../../src/ingest/sources.ts";
 import { importPartners } from "../../src/partners/import.ts";
+import { loadConfig } from "../../src/platform/config.ts";
+import { openLog } from "../../src/platform/log.ts";
+import type { Output } from "../../src/platform/terminal/output.ts";
 import { publishProgramme } from "../../src/programme/versions.ts";
-import { type ConnectionReport, type RunReport, readTroubledConnections } from "../../src/runs/runs.ts";
-import { parseSources } from "../../src/sources.ts";
-import type { Output } from "../../src/terminal/output.ts";
 import { openWorkers } from "../../workers/main.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { redisUrl, testPrefix } from "../redis.ts";

@@ -1,9 +1,10 @@
 // A worker process that is ready and waits: everything is open, and only at "go" does it begin to work. So a test that kills
 // workers does not wait for each of them to start.
-import { loadProcessConfig } from "../../src/config.ts";
+
 import { openContext } from "../../src/context.ts";
-import { openLog } from "../../src/log.ts";
-import { loadSources } from "../../src/sources.ts";
+import { loadSources } from "../../src/ingest/sources.ts";
+import { loadProcessConfig } from "../../src/platform/config.ts";
+import { openLog } from "../../src/platform/log.ts";
 import { openWorkers } from "../../workers/main.ts";
 
 const config = loadProcessConfig();

@@ -4,8 +4,8 @@ import type { Database } from "../../db/client.ts";
 import { finishListing, restartListing } from "../../src/evidence/absence.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
 import { type Lease, LeaseLostError } from "../../src/evidence/record.ts";
-import { decideLoss, readHeldLosses } from "../../src/runs/losses.ts";
-import { claimCollection, settleCollection, startSync } from "../../src/runs/sync.ts";
+import { decideLoss, readHeldLosses } from "../../src/ingest/runs/losses.ts";
+import { claimCollection, settleCollection, startSync } from "../../src/ingest/runs/sync.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
   addConnection,

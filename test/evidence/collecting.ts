@@ -4,7 +4,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import type { EvidenceFact, Json, QuarantinedRow } from "../../src/connectors/connector.ts";
 import { finishListing, type ListingOutcome } from "../../src/evidence/absence.ts";
 import { dropListing, type Lease, type PageOutcome, recordPage } from "../../src/evidence/record.ts";
-import { claimCollection, settleCollection, startSync } from "../../src/runs/sync.ts";
+import { claimCollection, settleCollection, startSync } from "../../src/ingest/runs/sync.ts";
 
 const MINUTE_MS = 60_000;
 const noon = Date.UTC(2026, 5, 1, 12);

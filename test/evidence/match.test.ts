@@ -1,10 +1,10 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
-import { UsageError } from "../../src/errors.ts";
 import { finishListing } from "../../src/evidence/absence.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
 import type { Lease } from "../../src/evidence/record.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
   addConnection,

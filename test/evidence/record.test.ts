@@ -4,7 +4,7 @@ import type { Database } from "../../db/client.ts";
 import type { EvidenceFact } from "../../src/connectors/connector.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
 import { keepLease, type Lease, LeaseLostError } from "../../src/evidence/record.ts";
-import { claimCollection } from "../../src/runs/sync.ts";
+import { claimCollection } from "../../src/ingest/runs/sync.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
   addConnection,

@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { loadConfig } from "../../src/config.ts";
 import { connectors } from "../../src/connectors/catalogue.ts";
-import { parseSources } from "../../src/sources.ts";
+import { parseSources } from "../../src/ingest/sources.ts";
+import { loadConfig } from "../../src/platform/config.ts";
 import { nodesOf } from "./tree.ts";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -48,7 +48,7 @@ function keysIn(literal: ts.ObjectLiteralExpression, prefix: string): Record<str
 
 test("the page names every variable of the environment with its default", () => {
   const documented = rowsBelow("## The environment");
-  const schema = schemaOf("src/config.ts", "environment");
+  const schema = schemaOf("src/platform/config.ts", "environment");
   expect(Object.keys(documented).sort()).toEqual(Object.keys(schema).sort());
   const { home, prefix, host, port, poolSize, leaseMs, ...absent } = loadConfig({});
   expect(documented).toEqual({
@@ -65,10 +65,10 @@ test("the page names every variable of the environment with its default", () => 
 
 test("the page names every key of sources.yaml", () => {
   expect(Object.keys(rowsBelow("## sources.yaml")).sort()).toEqual(
-    Object.keys(schemaOf("src/sources.ts", "fileSchema")).sort(),
+    Object.keys(schemaOf("src/ingest/sources.ts", "fileSchema")).sort(),
   );
   expect(Object.keys(rowsBelow("### A source")).sort()).toEqual(
-    Object.keys(schemaOf("src/sources.ts", "sourceSchema")).sort(),
+    Object.keys(schemaOf("src/ingest/sources.ts", "sourceSchema")).sort(),
   );
 });
 

@@ -35,15 +35,15 @@ function importsProcess(node: ts.Node): boolean {
 
 /** The environment is read in one place, so that it is documented and checked in one place. */
 export const environmentInConfig: Rule = (tree) =>
-  atNodes(tree, shipped, ["src/config.ts"], (node) =>
+  atNodes(tree, shipped, ["src/platform/config.ts"], (node) =>
     isMember(node, "process", "env") || importsProcess(node)
-      ? "only src/config.ts reads the environment"
+      ? "only src/platform/config.ts reads the environment"
       : undefined,
   );
 
 /** Whoever ends the process skips everybody's closing in order. */
 export const exitInCommandLine: Rule = (tree) =>
-  atNodes(tree, shipped, ["src/cli.ts", "src/commands/interrupt.ts"], (node) =>
+  atNodes(tree, shipped, ["src/cli/main.ts", "src/commands/interrupt.ts"], (node) =>
     isMember(node, "process", "exit") || isMember(node, "process", "abort") || importsProcess(node)
       ? "only the command line ends the process"
       : undefined,
@@ -54,9 +54,9 @@ const clocks = [
   // The clock that everything else is handed.
   "src/context.ts",
   // The time of a log line.
-  "src/log.ts",
+  "src/platform/log.ts",
   // A Retry-After as a date, where the source does not say what time it believes it is.
-  "src/connectors/answers.ts",
+  "src/connectors/client/answers.ts",
   // BullMQ wants the instant until which a job is put off.
   "workers/runtime.ts",
   // The world's clock, where none is given.

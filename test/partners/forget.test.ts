@@ -5,11 +5,11 @@ import { addIdentities } from "../../src/evidence/match.ts";
 import { recordPage } from "../../src/evidence/record.ts";
 import { forgetPartner } from "../../src/partners/forget.ts";
 import { mergePartners } from "../../src/partners/merge.ts";
+import { secretBox } from "../../src/platform/secrets.ts";
 import { openProgrammeVersions, publishProgramme } from "../../src/programme/versions.ts";
 import { adjust } from "../../src/scoring/adjustments.ts";
 import { scorePending } from "../../src/scoring/score.ts";
 import { verify } from "../../src/scoring/verify.ts";
-import { secretBox } from "../../src/secrets.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { addConnection, at, fact, openLease } from "../evidence/collecting.ts";
 

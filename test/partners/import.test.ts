@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
-import { UsageError } from "../../src/errors.ts";
 import { importPartners } from "../../src/partners/import.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { scorePending } from "../../src/scoring/score.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../src/errors.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import { maximumPoints, parseProgramme } from "../../src/programme/document.ts";
 import { programmeJsonSchema } from "../../src/programme/schema.ts";
 

@@ -1,6 +1,6 @@
 // What a programme document may not say: problems between its keys, each at its line.
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../src/errors.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import { parseProgramme } from "../../src/programme/document.ts";
 
 const VALID = `programme: Partner Programme

@@ -2,10 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { parseYaml } from "../../src/platform/documents/yaml.ts";
 import { instantOfLocal } from "../../src/programme/calendar.ts";
 import { compileProgramme } from "../../src/programme/compile.ts";
 import { maximumPoints, type Programme, parseProgramme } from "../../src/programme/document.ts";
-import { parseYaml } from "../../src/yaml.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { replaceEvidence, seedPartners } from "./evidence.ts";
 import { type EvidenceRow, evaluate } from "./reference.ts";

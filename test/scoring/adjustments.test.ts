@@ -1,11 +1,11 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
-import { UsageError } from "../../src/errors.ts";
+import { rescoreRange } from "../../src/ingest/runs/range.ts";
+import { finishReconcile, startReconcile } from "../../src/ingest/runs/reconcile.ts";
+import { readOpenRanges, startRescore } from "../../src/ingest/runs/rescore.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "../../src/programme/versions.ts";
-import { rescoreRange } from "../../src/runs/range.ts";
-import { finishReconcile, startReconcile } from "../../src/runs/reconcile.ts";
-import { readOpenRanges, startRescore } from "../../src/runs/rescore.ts";
 import { adjust, readAdjustments, readUntil, revokeAdjustment } from "../../src/scoring/adjustments.ts";
 import { tick } from "../../src/scoring/clock.ts";
 import { verify } from "../../src/scoring/verify.ts";

@@ -2,8 +2,8 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
+import { finishReconcile, startReconcile } from "../../src/ingest/runs/reconcile.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "../../src/programme/versions.ts";
-import { finishReconcile, startReconcile } from "../../src/runs/reconcile.ts";
 import { drainPending } from "../../src/scoring/drain.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { addConnection, addPartners, at, fact, list, readPendingPartners } from "../evidence/collecting.ts";

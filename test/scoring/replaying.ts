@@ -2,9 +2,9 @@
 // adjustments, merges, and weeks that go across both clock changes of the programme's time zone.
 import fc from "fast-check";
 import type { Database } from "../../db/client.ts";
-import { UsageError } from "../../src/errors.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
 import { mergePartners, unmergePartner } from "../../src/partners/merge.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import type { ProgrammeVersions } from "../../src/programme/versions.ts";
 import { adjust, readAdjustments, revokeAdjustment } from "../../src/scoring/adjustments.ts";
 import { tick } from "../../src/scoring/clock.ts";

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
-import { UsageError } from "../../src/errors.ts";
+import { UsageError } from "../../src/platform/errors.ts";
 import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { tick } from "../../src/scoring/clock.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";

@@ -5,7 +5,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import { parseProgramme } from "../../src/programme/document.ts";
 import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { openStandings } from "../../src/standings/reading.ts";
-import { type ApiParts, createApi, routes } from "../../src/web/api.ts";
+import { type ApiParts, createApi, routes } from "../../src/web/api/api.ts";
 import { type OpenWeb, openWeb } from "../../src/web/server.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { addPartners } from "../standings/partners.ts";

@@ -1,6 +1,9 @@
 // Messages of other systems at the door: who is let in, who is not, and that nobody is kept waiting.
+import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { sql } from "drizzle-orm";
 import { pino } from "pino";
@@ -51,6 +54,16 @@ async function talk(port: number, ...parts: (string | Buffer)[]): Promise<string
   await once(socket, "close");
   return answer;
 }
+
+test("a message is taken from the sender that docs/connectors/inbox.md shows", async () => {
+  const page = await readFile(new URL("../../docs/connectors/inbox.md", import.meta.url), "utf8");
+  const [, script = ""] = /```js\n([\s\S]+?)```/.exec(page) ?? [];
+  const url = `http://127.0.0.1:${open.port}/inbox/standard-webhooks`;
+  const body = '{"type":"partner.won","data":{"partner":"1","won_at":"2026-01-02T00:00:00Z"}}';
+  const args = ["--input-type=module", "--eval", script, "send.mjs", url, secrets["standard-webhooks"], body];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  expect(stdout).toBe('202 {"state":"accepted"}\n');
+});
 
 describe.each(schemeNames)("from %s", (name: SchemeName) => {
   test("a message is accepted and stored, and nothing has begun when its sender has the answer", async () => {

@@ -1,21 +1,21 @@
 // A deployment that is written to: a source for each scheme, a table they hint at, and a programme that counts deals.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { sql } from "drizzle-orm";
-import { loadConfig } from "../../src/config.ts";
-import { importConnections } from "../../src/connections.ts";
+import { openServer, type TestServer } from "../../src/conformance/server.ts";
 import { openPublicKeys } from "../../src/connectors/inbox/public-keys.ts";
 import type { SchemeName } from "../../src/connectors/inbox/schemes.ts";
 import { type Context, openContext } from "../../src/context.ts";
-import { openLog } from "../../src/log.ts";
+import { importConnections } from "../../src/ingest/connections.ts";
+import { parseSources } from "../../src/ingest/sources.ts";
 import { importPartners } from "../../src/partners/import.ts";
+import { loadConfig } from "../../src/platform/config.ts";
+import { openLog } from "../../src/platform/log.ts";
 import { publishProgramme } from "../../src/programme/versions.ts";
-import { parseSources } from "../../src/sources.ts";
-import { createApi } from "../../src/web/api.ts";
+import { createApi } from "../../src/web/api/api.ts";
 import type { InboxParts } from "../../src/web/inbox.ts";
 import { type OpenWeb, openWeb } from "../../src/web/server.ts";
 import { openDns, type TestDns } from "../connectors/inbox/dns.ts";
 import { type Sending, type Signed, send } from "../connectors/inbox/signing.ts";
-import { openServer, type TestServer } from "../connectors/server.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import type { Backend } from "../e2e/deployment.ts";
 import { redisUrl, testPrefix } from "../redis.ts";

@@ -9,7 +9,7 @@ import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { openStandings, redisForReading } from "../../src/standings/reading.ts";
 import { redisStandings } from "../../src/standings/redis.ts";
 import { markStandingsPending, refreshStandings } from "../../src/standings/refresh.ts";
-import { createApi } from "../../src/web/api.ts";
+import { createApi } from "../../src/web/api/api.ts";
 import { openWeb } from "../../src/web/server.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { redisUrl, testPrefix } from "../redis.ts";

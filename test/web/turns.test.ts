@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { openTurns, TooManyWaiting } from "../../src/web/turns.ts";
+import { openTurns, TooManyWaiting } from "../../src/web/api/turns.ts";
 
 describe("turns", () => {
   test("are given to a few at a time, in order, and go on after a failure", async () => {

@@ -2,11 +2,11 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { transaction } from "../../db/client.ts";
-import { forgetMessages, readMessages, recordMessage } from "../../src/inbox/messages.ts";
+import { forgetMessages, readMessages, recordMessage } from "../../src/ingest/messages.ts";
+import { readHinted, startHintedSync, toHint } from "../../src/ingest/runs/hints.ts";
+import { readOpenConnections, startSync } from "../../src/ingest/runs/sync.ts";
+import { registerSources } from "../../src/ingest/sources.ts";
 import { forgetPartner } from "../../src/partners/forget.ts";
-import { readHinted, startHintedSync, toHint } from "../../src/runs/hints.ts";
-import { readOpenConnections, startSync } from "../../src/runs/sync.ts";
-import { registerSources } from "../../src/sources.ts";
 import { collect } from "../../workers/collect.ts";
 import type { Work } from "../../workers/handler.ts";
 import { openWorkers, type Workers } from "../../workers/main.ts";

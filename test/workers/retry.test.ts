@@ -1,7 +1,7 @@
 // What is done about a failed attempt: a pure function of the error, the attempt and a number from 0 up to 1.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SourceError, type SourceErrorClass } from "../../src/errors.ts";
+import { SourceError, type SourceErrorClass } from "../../src/platform/errors.ts";
 import { BACKOFF, decideRetry } from "../../workers/retry.ts";
 
 const first = { attempt: 1, attempts: 5, started: 1, random: 0.5, backoff: BACKOFF };

@@ -2,10 +2,10 @@
 import { createPostgresBackend, type Job, type Queue, withBackend } from "bullmq";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { beginSync } from "../../src/commands/sync.ts";
+import { send } from "../../src/conformance/server.ts";
 import type { Context } from "../../src/context.ts";
-import { readRuns } from "../../src/runs/runs.ts";
+import { readRuns } from "../../src/ingest/runs/runs.ts";
 import { openRuntime, type Runtime } from "../../workers/runtime.ts";
-import { send } from "../connectors/server.ts";
 import { until } from "../e2e/deployment.ts";
 import { type OneSource, openOneSource, readStates, readTrouble } from "./source.ts";
 

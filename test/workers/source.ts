@@ -1,12 +1,12 @@
 // A deployment with one source: a table on a server of the test's own, which it breaks on purpose.
 import { randomBytes } from "node:crypto";
 import { sql } from "drizzle-orm";
-import { loadConfig } from "../../src/config.ts";
+import { openServer, type TestServer } from "../../src/conformance/server.ts";
 import { type Context, openContext } from "../../src/context.ts";
-import { openLog } from "../../src/log.ts";
-import { type ConnectionReport, readRuns, readTroubledConnections } from "../../src/runs/runs.ts";
-import { parseSources } from "../../src/sources.ts";
-import { openServer, type TestServer } from "../connectors/server.ts";
+import { type ConnectionReport, readRuns, readTroubledConnections } from "../../src/ingest/runs/runs.ts";
+import { parseSources } from "../../src/ingest/sources.ts";
+import { loadConfig } from "../../src/platform/config.ts";
+import { openLog } from "../../src/platform/log.ts";
 import { openTestDatabase } from "../database.ts";
 import { testPrefix } from "../redis.ts";
 

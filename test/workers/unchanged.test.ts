@@ -1,15 +1,15 @@
 // A source that says "nothing has changed" is believed as far as the evidence is what it held then, and no further.
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { importConnections } from "../../src/connections.ts";
-import { SourceError } from "../../src/errors.ts";
-import { decideLoss } from "../../src/runs/losses.ts";
-import { readOpenConnections, startSync } from "../../src/runs/sync.ts";
-import { registerSources } from "../../src/sources.ts";
+import { type Asked, send } from "../../src/conformance/server.ts";
+import { importConnections } from "../../src/ingest/connections.ts";
+import { decideLoss } from "../../src/ingest/runs/losses.ts";
+import { readOpenConnections, startSync } from "../../src/ingest/runs/sync.ts";
+import { registerSources } from "../../src/ingest/sources.ts";
+import { SourceError } from "../../src/platform/errors.ts";
 import { collect } from "../../workers/collect.ts";
 import type { Failure } from "../../workers/handler.ts";
 import type { RetryDecision } from "../../workers/retry.ts";
-import { type Asked, send } from "../connectors/server.ts";
 import { type OneSource, openOneSource } from "./source.ts";
 
 let open: OneSource;

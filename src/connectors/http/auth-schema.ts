@@ -1,6 +1,6 @@
 // The shape of how a request is allowed: which part of the secret goes where, and what is exchanged for what.
 import { z } from "zod";
-import { duration } from "../../durations.ts";
+import { duration } from "../../platform/durations.ts";
 import { pathSchema, templateSchema, textOf } from "./words.ts";
 
 const header = textOf("expected the name of a header");

@@ -2,8 +2,8 @@
 import { createPrivateKey } from "node:crypto";
 import { SignJWT } from "jose";
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
-import { describe, isMarkup, readJson } from "../answers.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { describe, isMarkup, readJson } from "../client/answers.ts";
 import type { Credential } from "../connector.ts";
 import type { Auth, Exchange } from "./auth-schema.ts";
 import { fillSecret, type Session } from "./session.ts";

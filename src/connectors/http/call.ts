@@ -1,8 +1,8 @@
 // One request of a document, with its credential, and what its answer means.
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
-import { describe, type FetchResponse, quote, readJson, refusal } from "../answers.ts";
-import { parseUrl } from "../guard.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { describe, type FetchResponse, quote, readJson, refusal } from "../client/answers.ts";
+import { parseUrl } from "../client/guard.ts";
 import { allow, isRenewable } from "./auth.ts";
 import { holds } from "./conditions.ts";
 import type { Request } from "./request-schema.ts";

@@ -1,6 +1,6 @@
 // What the shape of a document cannot say: names that must exist elsewhere in it, and what only makes sense together.
-import { suggestion } from "../../problems.ts";
-import type { DocumentProblem } from "../../yaml.ts";
+import { suggestion } from "../../platform/documents/problems.ts";
+import type { DocumentProblem } from "../../platform/documents/yaml.ts";
 import type { EvidenceMapping } from "./mapping-schema.ts";
 import type { HttpDocument, Stream } from "./schema.ts";
 import { settingsSchemaOf } from "./settings.ts";

@@ -1,6 +1,6 @@
 // Instants as sources write and want them.
 import { Temporal } from "temporal-polyfill";
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 import { readInstant } from "../facts.ts";
 import { toText } from "./templates.ts";
 import type { DateFormat } from "./words.ts";

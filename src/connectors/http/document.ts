@@ -1,8 +1,8 @@
 // A YAML document that describes a system, read and checked.
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { toProblems } from "../../problems.ts";
-import { parseYaml } from "../../yaml.ts";
+import { toProblems } from "../../platform/documents/problems.ts";
+import { parseYaml } from "../../platform/documents/yaml.ts";
 import type { Connector } from "../connector.ts";
 import { checkDocument } from "./checks.ts";
 import { toConnector } from "./http.ts";

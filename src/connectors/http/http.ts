@@ -1,7 +1,7 @@
 // The connector a document describes (docs/connectors/http.md). Everything a system is known by is in the document; what
 // every system must be watched for (ends, counts, caps, links, secrets) is here, and no document can leave it out.
-import { SourceError } from "../../errors.ts";
-import { describe, quote } from "../answers.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { describe, quote } from "../client/answers.ts";
 import type { Connector } from "../connector.ts";
 import { callSystem, toAsk } from "./call.ts";
 import { pull, toListings } from "./pull.ts";

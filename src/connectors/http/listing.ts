@@ -2,8 +2,8 @@
 // source declared must have come, a page must not come twice, and there is an end.
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
-import { parseUrl } from "../guard.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { parseUrl } from "../client/guard.ts";
 import { type Answer, type Ask, BeginAgainError, callSystem, placeOf, toAsk } from "./call.ts";
 import { atPlace, firstPlace, type Place, placeAfter } from "./paging.ts";
 import type { Paging, Request, Total } from "./request-schema.ts";

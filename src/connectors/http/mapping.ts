@@ -1,7 +1,7 @@
 // What a row becomes: checked against the stream's schema, then mapped to facts. A row that breaks the one or does not survive
 // the other is set aside with the reason; the rest of the page is not its hostage.
-import { SourceError } from "../../errors.ts";
-import { quote } from "../answers.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { quote } from "../client/answers.ts";
 import type { EvidenceFact, QuarantinedRow } from "../connector.ts";
 import { clean, readEnd, readInstant, readQuantity, toFact } from "../facts.ts";
 import { holds } from "./conditions.ts";

@@ -1,5 +1,5 @@
 // How a listing goes on: where its first page is, what a page's place does to the request, and which place comes after it.
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 import { type Answer, type Ask, followLink, placeOf } from "./call.ts";
 import type { Paging } from "./request-schema.ts";
 import type { Session } from "./session.ts";

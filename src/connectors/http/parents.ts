@@ -1,5 +1,5 @@
 // The rows others are listed by: one level, read whole before its children.
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 import { list } from "./listing.ts";
 import type { Stream } from "./schema.ts";
 import type { Session } from "./session.ts";

@@ -1,5 +1,5 @@
 // A pull of a document: stream after stream, parent after parent, span after span, each listing to its end.
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 import type { Listing as NamedListing, Page } from "../connector.ts";
 import { type Cursor, type Middle, readCursor, type Span, toJson } from "./cursor.ts";
 import { readChange, writeInstant } from "./dates.ts";

@@ -1,7 +1,7 @@
 // The shape of a document that describes a system (docs/connectors/http.md is its manual). What depends on more than one key
 // is checked in checks.ts.
 import { z } from "zod";
-import { duration } from "../../durations.ts";
+import { duration } from "../../platform/durations.ts";
 import { authSchema } from "./auth-schema.ts";
 import { conditionsSchema } from "./conditions.ts";
 import { evidenceSchema, fieldSchema } from "./mapping-schema.ts";

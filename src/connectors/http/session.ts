@@ -1,7 +1,7 @@
 // What one pull or check works with: the document, and everything its paths may lead into.
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { parseUrl } from "../client/guard.ts";
 import type { PullInput } from "../connector.ts";
-import { parseUrl } from "../guard.ts";
 import type { HttpDocument } from "./schema.ts";
 import { fill, fillWhole, isTemplate, type Scope } from "./templates.ts";
 

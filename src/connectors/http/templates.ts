@@ -1,6 +1,6 @@
 // How a document names values: dotted paths into what a source answers, and texts with {placeholders}. Neither can loop or call.
 // A path is of the row ("settings.title") unless it begins with $, which names what else there is ("$settings.url").
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 
 /** What paths lead into: the row (or answer) at hand under "", everything else under its name with the $. */
 export type Scope = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 // The closed list of functions a mapping may use. All are pure: a row in, a value out.
-import { SourceError } from "../../errors.ts";
-import { quote } from "../answers.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { quote } from "../client/answers.ts";
 import { readQuantity } from "../facts.ts";
 import { readDate } from "./dates.ts";
 import type { Expression } from "./mapping-schema.ts";

@@ -2,8 +2,8 @@
 // are this source's listing, in the order they came, so that they become evidence the way everything does. A message tells what
 // has happened and never what is no more: nothing is ever absent for it.
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
-import { quote } from "../answers.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { quote } from "../client/answers.ts";
 import { defineConnector, type Message, type PullInput } from "../connector.ts";
 import { holds } from "../http/conditions.ts";
 import { type MappedRows, mapRows } from "../http/mapping.ts";

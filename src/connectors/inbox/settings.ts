@@ -1,6 +1,6 @@
 // The settings of a source that is written to: who sends, how that is proven, and what a message is good for.
 import { z } from "zod";
-import { duration } from "../../durations.ts";
+import { duration } from "../../platform/durations.ts";
 import { strangeNames } from "../http/checks.ts";
 import type { Conditions } from "../http/conditions.ts";
 import { type EvidenceMapping, evidenceSchema, fieldSchema } from "../http/mapping-schema.ts";

@@ -1,7 +1,7 @@
 // What a verified badge says, whatever its form, and the evidence it is.
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 import type { EvidenceFact } from "../connector.ts";
 import { readEnd, readInstant, toFact } from "../facts.ts";
 

@@ -1,11 +1,11 @@
 // What issuers publish: badges, badge classes, profiles, keys, lists of what was revoked. Each address is asked once a pull,
 // so that a hundred badges of one issuer cost one request for its key, and every pull asks anew.
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
-import { readJson } from "../answers.ts";
-import type { Fetch } from "../fetcher.ts";
-import { parseUrl } from "../guard.ts";
-import { isRedirect } from "../redirects.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { readJson } from "../client/answers.ts";
+import type { Fetch } from "../client/fetcher.ts";
+import { parseUrl } from "../client/guard.ts";
+import { isRedirect } from "../client/redirects.ts";
 import { BadgeRefusal, refused, revoked } from "./refusal.ts";
 
 const MOST_REDIRECTS = 3;

@@ -1,6 +1,6 @@
 // One entry of the list: the address of a badge or the badge itself, in whichever of the four forms, and what comes of it.
 import { z } from "zod";
-import { readJson } from "../answers.ts";
+import { readJson } from "../client/answers.ts";
 import type { Badge } from "./badge.ts";
 import { whereOf } from "./documents.ts";
 import { BadgeRefusal, refused } from "./refusal.ts";

@@ -3,8 +3,8 @@
 import * as Ed25519Multikey from "@digitalbazaar/ed25519-multikey";
 import type { JWK } from "jose";
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
-import { parseUrl } from "../guard.ts";
+import { SourceError } from "../../platform/errors.ts";
+import { parseUrl } from "../client/guard.ts";
 import { type Documents, listOf, readIssuerJson, whereOf } from "./documents.ts";
 import { refused } from "./refusal.ts";
 

@@ -1,7 +1,7 @@
 // Certificates as Open Badges: 2.0 hosted and signed, 3.0 as a token or a document with a proof. A list says which there are;
 // each is verified in every pull, so one that is revoked is gone with the next, and nothing is evidence because a list says so.
 import { z } from "zod";
-import { quote, readJson } from "../answers.ts";
+import { quote, readJson } from "../client/answers.ts";
 import { defineConnector, type EvidenceFact, type PullInput, type QuarantinedRow } from "../connector.ts";
 import { sift } from "../facts.ts";
 import { toEvidence, toExternalId } from "./badge.ts";

@@ -3,7 +3,7 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 import { type Credential, verifyCredentialDocument, verifyCredentialToken } from "./credentials.ts";
 import { listOf, readIssuerJson, readPart, whereOf } from "./documents.ts";
 import { isOfIssuer, type Trust } from "./issuers.ts";

@@ -2,7 +2,7 @@
 // proof, and signed, where the issuer's key is.
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { z } from "zod";
-import { SourceError } from "../../errors.ts";
+import { SourceError } from "../../platform/errors.ts";
 import { type Badge, identitySchema, toRecipient } from "./badge.ts";
 import { listOf, readBadgeJson, readIssuerJson, readPart, whereOf } from "./documents.ts";
 import { findIssuer, type Issuer, isOfIssuer, type Trust } from "./issuers.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../../src/errors.ts";
-import { parseSources } from "../../../src/sources.ts";
+import { parseSources } from "../../../src/ingest/sources.ts";
+import { UsageError } from "../../../src/platform/errors.ts";
 
 const list = `
 sources:

@@ -1,0 +1,75 @@
+// What an administrator decides about losses that were held: believed, or not.
+//
+// A decision is about what the list names and nothing else. Approved, the next complete listing that lacks it takes it; what
+// it lacks besides is judged anew. Rejected, it stays evidence, unconfirmed, however many listings lack it, and the same
+// loss asks nobody again; it can still be approved later. Named by a listing again, it is forgotten that it was ever missing.
+import { sql } from "drizzle-orm";
+import { type Database, transaction } from "../../../db/client.ts";
+import { UsageError } from "../../platform/errors.ts";
+
+export interface HeldLoss {
+  source: string;
+  connection: string;
+  externalId: string;
+  kind: string;
+  occurredAt: Date;
+  title: string | null;
+  /** The partner's slug; null where it has none yet. */
+  partner: string | null;
+  decision: "approved" | "rejected" | null;
+  decidedBy: string | null;
+}
+
+/** What a run would take, or has held back, by connection and id. Empty where nothing of it waits. */
+export async function readHeldLosses(db: Database, runId: number): Promise<HeldLoss[]> {
+  return db.execute<Record<string, unknown> & HeldLoss>(sql`
+    select connections.source, connections.key as connection, held_losses.external_id as "externalId", kind,
+      occurred_at as "occurredAt", title, slug as partner, decision, decided_by as "decidedBy"
+    from held_losses join connections on connections.id = held_losses.connection_id
+    join evidence on evidence.source = connections.source and evidence.external_id = held_losses.external_id
+      and superseded_at is null
+    left join partners on partners.id = evidence.partner_id
+    where held_losses.run_id = ${runId} order by 1, 2, 3`);
+}
+
+/**
+ * Decides about everything a run has held. Throws a UsageError where it has held nothing, or where a later run has held the
+ * same loss: that one is asked about. Returns the source, the connections and the pieces of evidence.
+ */
+export async function decideLoss(
+  db: Database,
+  request: { runId: number; decision: "approved" | "rejected"; by: string; now: Date },
+): Promise<{ source: string; connections: number; evidence: number }> {
+  return transaction(db, async (tx) => {
+    // The connections first, as a listing that ends does: it sees the whole decision or nothing of it.
+    const connections = await tx.execute<{ id: number; source: string; latest: number }>(sql`
+      select connections.id, source, (
+        select max(run_connections.run_id) from run_connections
+        where run_connections.connection_id = connections.id and run_connections.state = 'held') as latest
+      from connections join run_connections on run_connections.connection_id = connections.id
+      where run_connections.run_id = ${request.runId} and run_connections.state = 'held'
+      order by connections.id for no key update of connections`);
+    const [first] = connections;
+    if (first === undefined) {
+      throw new UsageError(`run ${request.runId} is not held; see: standings runs`);
+    }
+    const later = connections.find((row) => row.latest > request.runId);
+    if (later !== undefined) {
+      throw new UsageError(
+        `run ${request.runId} is not the latest that was held: run ${later.latest} is; look at it with: standings runs held ${later.latest}`,
+      );
+    }
+    const decided = await tx.execute(sql`
+      update held_losses set decision = ${request.decision}, decided_by = ${request.by}, decided_at = ${request.now}
+      where run_id = ${request.runId} returning 1`);
+    if (decided.length === 0) {
+      throw new UsageError(
+        `nothing of run ${request.runId} waits any more: later listings have named it again, or taken it`,
+      );
+    }
+    // The next listing has to be a whole one: "nothing has changed" would take nothing.
+    await tx.execute(sql`
+      update connections set validators = null where id = any(${sql.param(connections.map(({ id }) => id))}::bigint[])`);
+    return { source: first.source, connections: connections.length, evidence: decided.length };
+  });
+}

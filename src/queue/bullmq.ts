@@ -1,0 +1,208 @@
+// What jobs wait in: BullMQ's queues, on Redis or on Postgres. Which work there is says src/queue/catalogue.ts.
+import { createPostgresBackend, createRedisBackend, type Queue, runMigrations, withBackend } from "bullmq";
+import { Redis } from "ioredis";
+import pg from "pg";
+import type { Logger } from "pino";
+import { type JobName, type JobPayload, jobOptions, jobPayloads, jobRules, queueNames } from "./catalogue.ts";
+
+/** A repeated job: every so many milliseconds, or by a cron pattern in a time zone. */
+interface Schedule {
+  id: string;
+  repeat: { every: number } | { pattern: string; tz: string };
+}
+
+export interface Queues {
+  backend: QueueBackend;
+  /**
+   * Nudges. Never throws because of the queue: what is not enqueued now is found by the next sweep; a failure is logged.
+   * So is work of a source that is not configured here: the sweep knows what to do about it. Throws when the payload is
+   * not the job's (a mistake in the code). `epoch` sets the nudge apart from earlier ones of the same work: a job that died
+   * with its worker stays active for half a minute, and must not keep its successor out.
+   */
+  nudge<Name extends JobName>(
+    name: Name,
+    payload: JobPayload<Name>,
+    options?: { delayMs?: number; epoch?: number },
+  ): Promise<void>;
+  /** Registers a schedule; any number of processes may, again and again. Throws when the queue is out of reach. */
+  schedule<Name extends JobName>(schedule: Schedule, name: Name, payload: JobPayload<Name>): Promise<void>;
+  /** The ids of the registered schedules. */
+  schedules(): Promise<string[]>;
+  /** Removes schedules that are not in the list (a source that is gone). */
+  keepSchedules(ids: string[]): Promise<void>;
+  /** Throws when the queue is out of reach. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What BullMQ runs on: chosen here and nowhere else. */
+export type QueueBackend =
+  | { kind: "redis"; url: string; prefix: string }
+  | { kind: "postgres"; url: string; pool: pg.Pool; prefix: string };
+
+const onRedis = withBackend(createRedisBackend);
+const onPostgres = withBackend(createPostgresBackend);
+
+/** The worker classes, for workers/runtime.ts. */
+export const workerClasses = { redis: onRedis.Worker, postgres: onPostgres.Worker };
+
+/**
+ * Redis where there is one, Postgres otherwise. `connections`: how many this process needs of Postgres for its workers
+ * and queues: each worker pins one, and a pool without a free one hangs for ever.
+ */
+export function openQueueBackend(options: {
+  redisUrl: string | undefined;
+  databaseUrl: string;
+  prefix: string;
+  connections: number;
+}): QueueBackend {
+  if (options.redisUrl !== undefined) return { kind: "redis", url: options.redisUrl, prefix: options.prefix };
+  const pool = new pg.Pool({
+    connectionString: options.databaseUrl,
+    max: options.connections,
+    keepAlive: true,
+    application_name: "standings queue",
+    // BullMQ's statements name its tables without a schema.
+    options: "-c search_path=bullmq",
+  });
+  // One listener a worker and queue: more than Node's warning limit, and none of them a leak.
+  pool.setMaxListeners(0);
+  return { kind: "postgres", url: options.databaseUrl, pool, prefix: options.prefix };
+}
+
+/** BullMQ's own tables (schema bullmq), for db/migrate.ts to create under its lock. */
+export async function migrateQueue(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl, application_name: "standings migrate" });
+  await client.connect();
+  try {
+    await runMigrations(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The backend's connection as a worker wants it: without a limit on retries, for it waits out an outage. */
+export function workerConnection(backend: QueueBackend): Redis | pg.Pool {
+  if (backend.kind === "postgres") return backend.pool;
+  const redis = new Redis(backend.url, { maxRetriesPerRequest: null });
+  // The worker reports its errors; unheard, they would be printed once more.
+  redis.on("error", () => undefined);
+  return redis;
+}
+
+/** Opens the queues this process may enqueue into. */
+export function openQueues(backend: QueueBackend, sources: string[], log: Logger): Queues {
+  // A producer fails fast: the caller's effect is in Postgres already, and the sweep repeats the nudge.
+  const redis =
+    backend.kind === "redis"
+      ? new Redis(backend.url, { maxRetriesPerRequest: 1, enableOfflineQueue: true, commandTimeout: 5000 })
+      : undefined;
+  let lastComplaint = "";
+  const complain = (error: Error) => {
+    if (error.message !== lastComplaint)
+      log.warn({ err: error }, "the queue is out of reach; the sweep will repeat");
+    lastComplaint = error.message;
+  };
+  redis?.on("error", complain);
+  const queues = new Map<string, Queue>();
+  for (const name of queueNames(sources)) {
+    const options = {
+      prefix: backend.prefix,
+      defaultJobOptions: {
+        removeOnComplete: { age: 3600, count: 1000 },
+        removeOnFail: { age: 86_400, count: 1000 },
+      },
+    };
+    const queue =
+      backend.kind === "postgres"
+        ? (new onPostgres.Queue(name, { ...options, connection: backend.pool as never }) as unknown as Queue)
+        : new onRedis.Queue(name, { ...options, connection: redis as never });
+    queue.on("error", complain);
+    queues.set(name, queue);
+  }
+  const queueOf = (name: string) => {
+    const queue = queues.get(name);
+    if (queue === undefined) throw new Error(`There is no queue ${name}.`);
+    return queue;
+  };
+  return {
+    backend,
+    async nudge(name, payload, options) {
+      const data = jobPayloads[name].parse(payload) as never;
+      const queue = queues.get(jobRules[name].queue(data));
+      if (queue === undefined) {
+        log.warn({ job: name, payload }, "not enqueued: its source is not in sources.yaml");
+        return;
+      }
+      try {
+        const delay = options?.delayMs === undefined ? {} : { delay: Math.ceil(options.delayMs) };
+        await answered(queue.add(name, data, { ...jobOptions(name, data, options?.epoch), ...delay }));
+        lastComplaint = "";
+      } catch (error) {
+        complain(error as Error);
+      }
+    },
+    async schedule(schedule, name, payload) {
+      const data = jobPayloads[name].parse(payload) as never;
+      const { deduplication: _, ...options } = jobOptions(name, data);
+      await withScheduleLock(backend, () =>
+        queueOf("control").upsertJobScheduler(schedule.id, schedule.repeat, { name, data, opts: options }),
+      );
+    },
+    async schedules() {
+      return (await queueOf("control").getJobSchedulers()).map((scheduler) => scheduler.key);
+    },
+    async keepSchedules(ids) {
+      for (const scheduler of await queueOf("control").getJobSchedulers()) {
+        if (!ids.includes(scheduler.key)) await queueOf("control").removeJobScheduler(scheduler.key);
+      }
+    },
+    async ping() {
+      await answered(queueOf("control").getJobCounts("waiting"));
+    },
+    async close() {
+      await answered(Promise.all([...queues.values()].map((queue) => queue.close()))).catch(complain);
+      redis?.disconnect();
+    },
+  };
+}
+
+/** BullMQ waits for ever for a server it has never reached. */
+const ANSWER_MS = 5000;
+
+async function answered(work: Promise<unknown>): Promise<void> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(reject, ANSWER_MS, new Error("the queue has not answered in time")).unref();
+  });
+  await Promise.race([work, late]);
+}
+
+/** Ends what `openQueueBackend` opened; after the queues and the workers. */
+export async function closeQueueBackend(backend: QueueBackend): Promise<void> {
+  if (backend.kind === "postgres") await backend.pool.end();
+}
+
+/**
+ * On Postgres, upserts of one scheduler from several processes collide; there they take turns. Held by a session of its
+ * own, given back when the session ends whatever happens.
+ */
+async function withScheduleLock(backend: QueueBackend, work: () => Promise<unknown>): Promise<void> {
+  if (backend.kind === "redis") {
+    await work();
+    return;
+  }
+  const client = await backend.pool.connect();
+  // A client that is out of the pool reports the end of its session here; unheard, that would end the process.
+  const onError = () => undefined;
+  client.on("error", onError);
+  try {
+    await client.query("select pg_advisory_lock(hashtextextended('standings schedules', 0))");
+    await work();
+  } finally {
+    await client
+      .query("select pg_advisory_unlock(hashtextextended('standings schedules', 0))")
+      .catch(() => undefined);
+    client.off("error", onError);
+    client.release();
+  }
+}
