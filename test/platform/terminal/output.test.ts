@@ -79,7 +79,7 @@ test("a log line clears the progress it would be glued to, holds no secret, and 
     process.execPath,
     [
       ...["--import", "tsx", "--input-type=module", "--eval"],
-      `import { openLog } from ${src("log.ts")};
+      `import { openLog } from ${src("platform/log.ts")};
        import { openOutput } from ${src("platform/terminal/output.ts")};
        Object.assign(process.stderr, { isTTY: true, columns: 40 });
        const output = openOutput(process.stdout, process.stderr, () => 0);
