@@ -2,9 +2,9 @@
 // its parent says, a message at a time.
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "drizzle-orm";
-import { beginSync } from "../src/commands/sync.ts";
 import { type Context, openContext } from "../src/context.ts";
 import { parseSources } from "../src/ingest/sources.ts";
+import { beginSync } from "../src/operations/sync.ts";
 import { loadConfig } from "../src/platform/config.ts";
 import { openLog } from "../src/platform/log.ts";
 import { openWorkers } from "../workers/main.ts";

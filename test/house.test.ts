@@ -11,6 +11,7 @@ const rules: Record<string, Rule> = {
   "rooms of src import rooms below them only": layout.roomOrder,
   "no file imports itself by way of others": layout.noCycles,
   "connectors see no database, and what decides about points no HTTP": layout.secludedRooms,
+  "command line, API and pages hold no SQL": layout.noSqlInSurfaces,
   "every package has one home": layout.packageHomes,
   "only the configuration reads the environment": habits.environmentInConfig,
   "only the command line ends the process": habits.exitInCommandLine,
@@ -136,6 +137,16 @@ describe("the layout", () => {
       "src/programme/e.ts:1",
       "src/scoring/f.ts:1",
     ]);
+  });
+
+  test("catches SQL in the command line and in the API", () => {
+    const found = offences(layout.noSqlInSurfaces, {
+      "src/cli/ranking.ts": "const rows = await db.execute(query);",
+      "src/web/api/health.ts": "\nconst query = sql`select 1`;",
+      "src/cli/help.ts": 'const text = "sql`select 1`";',
+      "src/standings/order.ts": "const query = sql`select 1`;",
+    });
+    expect(found).toEqual(["src/cli/ranking.ts:1", "src/web/api/health.ts:2"]);
   });
 
   test("catches a package away from its home, and one without a home", () => {

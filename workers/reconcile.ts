@@ -1,13 +1,16 @@
-// Begins a reconciliation, or finishes one whose syncs have ended. Twice is harmless: a second beginning joins the open
-// run, a second finishing finds it ended.
-import { finishReconcile, startReconcile } from "../src/ingest/runs/reconcile.ts";
-import { readOpenConnections } from "../src/ingest/runs/sync.ts";
+// Begins a reconciliation, or finishes one whose syncs have ended. Running twice is harmless: a second begin joins the open run,
+// a second finish finds it ended.
+import { finishReconcile } from "../src/ingest/runs/reconcile.ts";
+import { beginReconcile } from "../src/operations/sync.ts";
 import { compareStandings, refreshStandings } from "../src/standings/refresh.ts";
 import { recountStandings } from "../src/standings/size.ts";
-import type { Handler, Work } from "./handler.ts";
+import type { Handler } from "./handler.ts";
 
 export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) => {
-  if (runId === undefined) return begin(askedBy, work);
+  if (runId === undefined) {
+    const begun = await beginReconcile(work, askedBy);
+    return { run: begun.runId, joined: begun.joined };
+  }
   const finished = await finishReconcile(
     work.db,
     work.programmes,
@@ -26,12 +29,3 @@ export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) 
   );
   return finished === undefined ? undefined : { run: runId, ...finished };
 };
-
-async function begin(askedBy: string, work: Work): Promise<Record<string, unknown>> {
-  const sources = work.sources.sources.map((source) => source.key);
-  const { runId, joined } = await startReconcile(work.db, { sources, askedBy, now: work.now() });
-  for (const { connection, attempts } of await readOpenConnections(work.db, { parentId: runId })) {
-    await work.queues.nudge("collect", connection, { epoch: attempts });
-  }
-  return { run: runId, joined };
-}

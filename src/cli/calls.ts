@@ -1,8 +1,9 @@
 // What every command is given: where it prints, how it opens what it works on, and how options are read.
 import { InvalidArgumentError } from "commander";
-import { untilInterrupted } from "../commands/interrupt.ts";
-import { type CommandParts, type Opened, requireQueue, withContext } from "../commands/open.ts";
+import { requireQueue } from "../operations/queue.ts";
 import type { Output } from "../platform/terminal/output.ts";
+import { untilInterrupted } from "./interrupt.ts";
+import { type CommandParts, type Opened, withContext } from "./open.ts";
 
 export interface Json {
   json: boolean;

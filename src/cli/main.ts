@@ -1,21 +1,21 @@
 // The command line: `standings <command>`. Answers go to standard output, everything else to standard error.
 // Exit codes: 0 done, 1 failed (or not everything is complete), 2 the call was wrong.
 import { Command, CommanderError, Help } from "commander";
-import { reportFailure } from "../commands/failure.ts";
-import { environmentHelp, helpStyle } from "../commands/help.ts";
-import type { CommandParts } from "../commands/open.ts";
 import { type Output, openOutput } from "../platform/terminal/output.ts";
 import { openCalls } from "./calls.ts";
-import { addChecks } from "./checks.ts";
-import { addConnectors } from "./connectors.ts";
-import { addEvidence } from "./evidence.ts";
-import { addForget } from "./forget.ts";
-import { addPartners } from "./partners.ts";
-import { addProgramme } from "./programme.ts";
-import { addRuns } from "./runs.ts";
-import { addScores } from "./scores.ts";
-import { addServing } from "./serving.ts";
-import { addWins } from "./wins.ts";
+import { addChecks } from "./definitions/checks.ts";
+import { addConnectors } from "./definitions/connectors.ts";
+import { addEvidence } from "./definitions/evidence.ts";
+import { addForget } from "./definitions/forget.ts";
+import { addPartners } from "./definitions/partners.ts";
+import { addProgramme } from "./definitions/programme.ts";
+import { addRuns } from "./definitions/runs.ts";
+import { addScores } from "./definitions/scores.ts";
+import { addServing } from "./definitions/serving.ts";
+import { addWins } from "./definitions/wins.ts";
+import { reportFailure } from "./failure.ts";
+import { environmentHelp, helpStyle } from "./help.ts";
+import type { CommandParts } from "./open.ts";
 
 /** Runs one command and sets the process's exit code. Never throws. */
 export async function runCommand(

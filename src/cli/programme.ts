@@ -1,29 +1,11 @@
-// The commands about the programme: simulate, publish.
-import type { Command } from "commander";
-import { readText } from "../commands/open.ts";
-import { publish } from "../commands/publish.ts";
-import { printSimulation } from "../commands/simulate.ts";
-import type { Calls, Json } from "./calls.ts";
+// The programme that a command needs to have been published.
+import type { Context } from "../context.ts";
+import { UsageError } from "../platform/errors.ts";
+import type { ProgrammeVersion } from "../programme/versions.ts";
 
-export function addProgramme(program: Command, { output, reading, working, failing }: Calls): void {
-  program
-    .command("simulate")
-    .description("what publishing a draft would change; nothing is written")
-    .argument("<file>", "the draft: a programme.yaml")
-    .option("--json", "as JSON", false)
-    .action(async (file: string, { json }: Json) => {
-      const text = await readText(file);
-      await reading(({ context }) => printSimulation(context, output, { text, file, json }));
-    });
-
-  program
-    .command("publish")
-    .description("publishes a programme: checked, kept as a version, everybody scored under it")
-    .argument("<file>", "programme.yaml")
-    .action(async (file: string) => {
-      const text = await readText(file);
-      await working(async ({ context }, signal) => {
-        failing(await publish(context, output, { text, file }, signal));
-      });
-    });
+/** The version in force; throws a UsageError that says how to publish one where there is none. */
+export async function requireProgramme(context: Context, at: Date): Promise<ProgrammeVersion> {
+  const version = await context.programmes.inForce(context.db, at);
+  if (version !== undefined) return version;
+  throw new UsageError("no programme is published; publish one with: standings publish programme.yaml");
 }

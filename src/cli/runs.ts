@@ -1,106 +1,99 @@
-// The commands that begin runs and show them: sync, reconcile, rescore, runs.
-import type { Command } from "commander";
-import { readAdministrator } from "../commands/administrator.ts";
-import { beginRescore, cancel } from "../commands/rescore.ts";
-import { decide, printHeld, printRuns } from "../commands/runs.ts";
-import { beginReconcile, beginSync, finishAndReport } from "../commands/sync.ts";
-import { BY, type By, type Calls, type Json, positive } from "./calls.ts";
+// standings runs, and what it has held: runs held, approve, reject.
+import type { Context } from "../context.ts";
+import { decideLoss, readHeldLosses } from "../ingest/runs/losses.ts";
+import { cancelRescore } from "../ingest/runs/rescore.ts";
+import { readRuns } from "../ingest/runs/runs.ts";
+import type { Output } from "../platform/terminal/output.ts";
+import { toTable } from "../platform/terminal/table.ts";
 
-type RescoreCall = Json & {
-  partner?: string;
-  achievement?: string;
-  source?: string;
-  all: boolean;
-  resume?: number;
-};
-
-export function addRuns(program: Command, { output, reading, working, failing }: Calls): void {
-  program
-    .command("sync")
-    .description("pulls sources now, all of them or those named, and says what changed")
-    .argument("[source...]", "keys of sources.yaml")
-    .option("--full", "ask for complete listings, so that what is gone is found", false)
-    .option("--now", "also where a source asked to be left alone (Retry-After)", false)
-    .option("--json", "the runs and the changes as JSON", false)
-    .action(async (sources: string[], { full, now, json }: Json & { full: boolean; now: boolean }) => {
-      await working(async ({ context }, signal) => {
-        const heed = now ? "nothing" : "waits";
-        const runIds = await beginSync(context, { sources, full, askedBy: "command line", heed });
-        failing(await finishAndReport(context, output, { runIds, json, signal }));
-      });
-    });
-
-  program
-    .command("reconcile")
-    .description(
-      "a complete listing of every source, then every score held against its evidence and repaired",
-    )
-    .option("--json", "the run as JSON", false)
-    .action(async ({ json }: Json) => {
-      await working(async ({ context }, signal) => {
-        const runId = await beginReconcile(context, "command line");
-        failing(await finishAndReport(context, output, { runIds: [runId], json, signal }));
-      });
-    });
-
-  program
-    .command("rescore")
-    .description("evaluates stored evidence again; done when the standings show the result")
-    .option("--partner <slug>", "only this partner")
-    .option("--achievement <key>", "only where this achievement differs")
-    .option("--source <key>", "only partners with evidence from this source")
-    .option("--all", "everybody", false)
-    .option("--resume <run>", "go on with a rescore that was cancelled or interrupted", positive)
-    .option("--json", "the run and the changes as JSON", false)
-    .action(async (options: RescoreCall) => {
-      await working(async ({ context }, signal) => {
-        const runId = await beginRescore(context, options);
-        failing(await finishAndReport(context, output, { runIds: [runId], json: options.json, signal }));
-      });
-    });
-
-  const runs = program
-    .command("runs")
-    .description("the latest runs and how they ended; about losses that were held, and rescores to end")
-    .option("--limit <n>", "how many", positive, 20)
-    .option("--json", "as JSON", false)
-    .action((options: Json & { limit: number }) =>
-      reading(({ context }) => printRuns(context, output, options)),
-    );
-  runs
-    .command("held")
-    .description("the evidence whose loss a run has held")
-    .argument("<run>", "its number", positive)
-    .option("--json", "as JSON", false)
-    .action((runId: number, _: Json, command: Command) => {
-      const { json } = command.optsWithGlobals<Json>();
-      return reading(({ context }) => printHeld(context, output, { runId, json }));
-    });
-  for (const [name, decision, description] of decisions) {
-    runs
-      .command(name)
-      .description(description)
-      .argument("<run>", "its number", positive)
-      .option(...BY)
-      .action((runId: number, { by }: By) =>
-        reading(({ context }) =>
-          decide(context, output, { runId, decision, by: readAdministrator(by, context.config.admin) }),
-        ),
-      );
+export async function printRuns(
+  context: Context,
+  output: Output,
+  options: { limit: number; json: boolean },
+): Promise<void> {
+  const runs = await readRuns(context.db, { limit: options.limit });
+  if (options.json) {
+    output.print(JSON.stringify(runs, null, 2));
+    return;
   }
-  runs
-    .command("cancel")
-    .description("end a rescore between two of its ranges; rescore --resume goes on with it")
-    .argument("<run>", "its number", positive)
-    .option(...BY)
-    .action((runId: number, { by }: By) =>
-      reading(({ context }) =>
-        cancel(context, output, { runId, by: readAdministrator(by, context.config.admin) }),
-      ),
-    );
+  output.print(
+    toTable(
+      [
+        { title: "run", align: "right", cell: (run) => run.id },
+        { title: "kind", cell: (run) => (run.full ? `${run.kind} (complete)` : run.kind) },
+        { title: "source", cell: (run) => run.source ?? "" },
+        { title: "asked by", cell: (run) => run.askedBy },
+        { title: "started (UTC)", cell: (run) => run.startedAt.toISOString().slice(0, 19).replace("T", " ") },
+        { title: "state", cell: (run) => run.state },
+        { title: "parts", align: "right", cell: (run) => `${run.partsDone}/${run.parts}` },
+        { title: "seen", align: "right", cell: (run) => run.seen },
+        { title: "new", align: "right", cell: (run) => run.added },
+        { title: "gone", align: "right", cell: (run) => run.absent },
+        { title: "awards", align: "right", cell: (run) => run.awards },
+        { title: "drift", align: "right", cell: (run) => run.drift ?? "" },
+        { title: "reason", cell: (run) => run.reason ?? "" },
+      ],
+      runs,
+    ),
+  );
 }
 
-const decisions = [
-  ["approve", "approved", "believe the loss that held a run: the next complete listing takes the points"],
-  ["reject", "rejected", "do not believe the loss that held a run: the evidence stays, unconfirmed"],
-] as const;
+/** Decides about a loss and says what becomes of it. */
+export async function decide(
+  context: Context,
+  output: Output,
+  request: { runId: number; decision: "approved" | "rejected"; by: string },
+): Promise<void> {
+  const { source, connections, evidence } = await decideLoss(context.db, { ...request, now: context.now() });
+  const loss = `The loss of ${evidence} ${evidence === 1 ? "piece" : "pieces"} of evidence of ${connections} ${connections === 1 ? "connection" : "connections"} of ${source}`;
+  output.print(
+    request.decision === "approved"
+      ? `${loss} is approved; it is taken by: standings sync ${source} --full`
+      : `${loss} is not believed: the evidence stays, unconfirmed, and the same loss asks nobody again.`,
+  );
+}
+
+/** How many losses are shown; --json shows them all. */
+const SHOWN = 50;
+
+export async function printHeld(
+  context: Context,
+  output: Output,
+  options: { runId: number; json: boolean },
+): Promise<void> {
+  const losses = await readHeldLosses(context.db, options.runId);
+  if (options.json) {
+    output.print(JSON.stringify(losses, null, 2));
+    return;
+  }
+  if (losses.length === 0) {
+    output.print(`Nothing of run ${options.runId} waits for a decision.`);
+    return;
+  }
+  output.print(
+    toTable(
+      [
+        { title: "connection", cell: (loss) => `${loss.source}/${loss.connection}` },
+        { title: "evidence", cell: (loss) => loss.title ?? loss.externalId },
+        { title: "kind", cell: (loss) => loss.kind },
+        { title: "happened (UTC)", cell: (loss) => loss.occurredAt.toISOString().slice(0, 10) },
+        { title: "partner", cell: (loss) => loss.partner ?? "" },
+        { title: "decision", cell: (loss) => loss.decision ?? "waits" },
+      ],
+      losses.slice(0, SHOWN),
+    ),
+  );
+  if (losses.length > SHOWN) output.print(`… and ${losses.length - SHOWN} more`);
+}
+
+/** Cancels a rescore and says how to go on with it. */
+export async function cancel(
+  context: Context,
+  output: Output,
+  request: { runId: number; by: string },
+): Promise<void> {
+  const { done, parts } = await cancelRescore(context.db, { ...request, now: context.now() });
+  output.print(
+    `Run ${request.runId} is cancelled: ${done} of ${parts} ranges are done, and those that are being evaluated end by themselves. Go on with: standings rescore --resume ${request.runId}`,
+  );
+}

@@ -1,7 +1,7 @@
 // Points by hand and partners merged, through the commands: what they say, and what everybody reads afterwards.
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readAdministrator } from "../../src/commands/administrator.ts";
+import { readAdministrator } from "../../src/cli/administrator.ts";
 import { UsageError } from "../../src/platform/errors.ts";
 import type { Adjustment } from "../../src/scoring/adjustments.ts";
 import type { Standing } from "../../src/standings/standings.ts";
@@ -36,7 +36,7 @@ describe("adjust", () => {
     expect(made).toMatch(
       /^Adjustment \d+: -5 points for Marketing Agency X, by Jane Doe: sent to bought addresses\.$/,
     );
-    expect(standing).toMatch(new RegExp(`^Marketing Agency X has ${before - 5} points now, place \\d+\\.$`));
+    expect(standing).toMatch(new RegExp(`^Marketing Agency X has ${before - 5} points now, rank \\d+\\.$`));
     expect(await pointsOf("marketing-agency-x")).toBe(before - 5);
   });
 
@@ -135,8 +135,10 @@ describe("partners merge", () => {
   test("brings everything of one partner to the other, leads its slug there, and unmerge brings it back", async () => {
     const before = await readStandings();
     const [said, standing] = await linesOf("partners", "merge", "wolkenpost", "marketing-agency-x");
-    expect(said).toMatch(/^wolkenpost is marketing-agency-x now: \d+ pieces? of evidence, \d+ identit/);
-    expect(standing).toMatch(/^Marketing Agency X has -?\d+ points now, place \d+\.$/);
+    expect(said).toMatch(
+      /^wolkenpost was merged into marketing-agency-x: \d+ pieces? of evidence, \d+ identit/,
+    );
+    expect(standing).toMatch(/^Marketing Agency X has -?\d+ points now, rank \d+\.$/);
     expect((await readStandings()).map(({ slug }) => slug)).not.toContain("wolkenpost");
     // Whoever asks for the old slug finds the partner it is now: here and in the API.
     expect(await linesOf("adjustments", "wolkenpost")).toEqual(
@@ -161,7 +163,7 @@ describe("partners merge", () => {
     expect(again.stderr).toContain("undo it with: standings partners unmerge wolkenpost");
 
     const [undone] = await linesOf("partners", "unmerge", "wolkenpost");
-    expect(undone).toMatch(/^wolkenpost is a partner of its own again: /);
+    expect(undone).toMatch(/^wolkenpost is a separate partner again: /);
     const points = (list: Standing[]) => list.map((one) => [one.slug, one.points]).sort();
     expect(points(await readStandings())).toEqual(points(before));
     expect(JSON.parse(await answerOf(env, "verify", "--json"))).toMatchObject({ drift: 0 });

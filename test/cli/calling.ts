@@ -1,7 +1,7 @@
 // A standings command within the test's own process: what it printed and its exit code. What is signalled, piped or killed
 // is spawned instead (Deployment.spawn).
 import { runCommand } from "../../src/cli/main.ts";
-import type { CommandParts } from "../../src/commands/open.ts";
+import type { CommandParts } from "../../src/cli/open.ts";
 import { openWorkers } from "../../workers/main.ts";
 
 export interface Called {

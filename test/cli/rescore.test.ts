@@ -136,7 +136,7 @@ describe("a rescore", () => {
   });
 
   test.each([
-    [["rescore"], "rescore whom? expected --partner"],
+    [["rescore"], "the scope of the rescore is missing; expected --partner"],
     [["rescore", "--all", "--resume", "1"], "--resume <run> goes on with what that run was asked for"],
     [["rescore", "--resume", "99999"], "there is no run 99999; see: standings runs"],
     [["rescore", "--source", "nosuch"], "there is no source nosuch; expected one of registrations"],

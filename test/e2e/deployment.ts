@@ -9,8 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
 import { openSandbox, type Sandbox } from "../../examples/copernica/sandbox.ts";
-import { followRuns } from "../../src/commands/follow.ts";
-import { beginSync } from "../../src/commands/sync.ts";
+import { followRuns } from "../../src/cli/follow.ts";
 import { type Context, openContext } from "../../src/context.ts";
 import { importConnections } from "../../src/ingest/connections.ts";
 import {
@@ -19,6 +18,7 @@ import {
   readTroubledConnections,
 } from "../../src/ingest/runs/runs.ts";
 import { parseSources } from "../../src/ingest/sources.ts";
+import { beginSync } from "../../src/operations/sync.ts";
 import { importPartners } from "../../src/partners/import.ts";
 import { loadConfig } from "../../src/platform/config.ts";
 import { openLog } from "../../src/platform/log.ts";

@@ -2,10 +2,10 @@
 import { sql } from "drizzle-orm";
 import { Redis } from "ioredis";
 import { afterEach, describe, expect, test } from "vitest";
-import { followRuns } from "../../src/commands/follow.ts";
-import { beginRescore } from "../../src/commands/rescore.ts";
-import { beginReconcile, beginSync } from "../../src/commands/sync.ts";
+import { followRuns } from "../../src/cli/follow.ts";
 import type { Context } from "../../src/context.ts";
+import { beginRescore } from "../../src/operations/rescore.ts";
+import { beginReconcile, beginSync } from "../../src/operations/sync.ts";
 import { verify } from "../../src/scoring/verify.ts";
 import { openWorkers } from "../../workers/main.ts";
 import { scoresAtFirstStart } from "../sandbox/scores.ts";
@@ -92,7 +92,7 @@ describe.each(backends)("with the queue on %s", (backend) => {
       await followRuns(context, quiet(), runIds, signal);
       await expectOneCleanSync(deployment);
       const rescored = await beginRescore(doubling, { all: true });
-      const reconciled = await beginReconcile(doubling, "test");
+      const { runId: reconciled } = await beginReconcile(doubling, "test");
       const runs = await followRuns(context, quiet(), [rescored, reconciled], signal);
       expect(runs.map((run) => [run.kind, run.state, run.awards])).toEqual([
         ["rescore", "complete", 0],

@@ -43,7 +43,7 @@ export const environmentInConfig: Rule = (tree) =>
 
 /** Whoever ends the process skips everybody's closing in order. */
 export const exitInCommandLine: Rule = (tree) =>
-  atNodes(tree, shipped, ["src/cli/main.ts", "src/commands/interrupt.ts"], (node) =>
+  atNodes(tree, shipped, ["src/cli/main.ts", "src/cli/interrupt.ts"], (node) =>
     isMember(node, "process", "exit") || isMember(node, "process", "abort") || importsProcess(node)
       ? "only the command line ends the process"
       : undefined,

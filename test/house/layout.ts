@@ -1,6 +1,7 @@
 // The layout: which part may import which, and where each package has its home.
+import ts from "typescript";
 import { findCycles, type Import, readImports, roomOf } from "./imports.ts";
-import type { Rule, Tree } from "./tree.ts";
+import { nodesOf, placeOf, type Rule, sourcesIn, type Tree } from "./tree.ts";
 
 /**
  * The rooms of src, lowest first: a room may import the rooms before it and nothing after it. A new room gets its place here.
@@ -18,9 +19,9 @@ export const rooms = [
   "partners",
   "queue",
   "context",
+  "operations",
   "messages",
   "web",
-  "commands",
   "cli",
 ];
 
@@ -113,6 +114,16 @@ export const secludedRooms: Rule = (tree) =>
         (seclusion) => seclusion.rooms.includes(roomOf(imported.from) ?? "") && seclusion.refuses(imported),
       )
       .map(() => `${imported.place}: the room ${roomOf(imported.from) ?? ""} imports ${imported.to}`),
+  );
+
+/** The command line, the API and the pages call operations: they hold no SQL. */
+export const noSqlInSurfaces: Rule = (tree) =>
+  sourcesIn(tree, "src/cli", "src/web").flatMap(({ source }) =>
+    nodesOf(source).flatMap((node) => {
+      const isSql = ts.isTaggedTemplateExpression(node) && node.tag.getText() === "sql";
+      const isExecute = ts.isPropertyAccessExpression(node) && node.name.text === "execute";
+      return isSql || isExecute ? [`${placeOf(node)}: SQL belongs to a room below`] : [];
+    }),
   );
 
 /** The files and folders that may import a package, its types included. */

@@ -1,7 +1,7 @@
 // A budget that is used up delays a pull, and fails nothing.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { beginSync } from "../../src/commands/sync.ts";
 import { readRuns } from "../../src/ingest/runs/runs.ts";
+import { beginSync } from "../../src/operations/sync.ts";
 import { openRuntime, type Runtime } from "../../workers/runtime.ts";
 import { until } from "../e2e/deployment.ts";
 import { type OneSource, openOneSource, readStates, readTrouble } from "./source.ts";

@@ -1,10 +1,10 @@
 // What the runtime does with jobs that cannot be done, fail, or are cut short.
 import { createPostgresBackend, type Job, type Queue, withBackend } from "bullmq";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { beginSync } from "../../src/commands/sync.ts";
 import { send } from "../../src/conformance/server.ts";
 import type { Context } from "../../src/context.ts";
 import { readRuns } from "../../src/ingest/runs/runs.ts";
+import { beginSync } from "../../src/operations/sync.ts";
 import { openRuntime, type Runtime } from "../../workers/runtime.ts";
 import { until } from "../e2e/deployment.ts";
 import { type OneSource, openOneSource, readStates, readTrouble } from "./source.ts";

@@ -15,12 +15,13 @@ import type { Database } from "../../../db/client.ts";
 import { chooseLocale, openMessages } from "../../messages/messages.ts";
 import type { Programme } from "../../programme/document.ts";
 import type { ProgrammeVersions } from "../../programme/versions.ts";
+import { readPartner } from "../../standings/partner.ts";
 import type { ReadableStandings } from "../../standings/reading.ts";
 import type { Standing } from "../../standings/standings.ts";
 import { type InboxParts, inboxHandlers } from "../inbox.ts";
 import { aheadHandlers } from "./ahead.ts";
 import { readHealth, type SourceFreshness } from "./health.ts";
-import { readPartner, toPartnerPage } from "./partner.ts";
+import { toPartnerPage } from "./partner.ts";
 
 /**
  * Every route: the file its answer comes from, and who may ask. GET and HEAD, and POST where senders prove who they are; everything

@@ -1,7 +1,7 @@
 // What /healthz says: whether the scores keep themselves, and if not, where they are stuck.
 import { setTimeout as after } from "node:timers/promises";
-import { sql } from "drizzle-orm";
 import type { Database } from "../../../db/client.ts";
+import { type FreshnessFacts, readFreshness, type SourceFacts } from "../../ingest/state.ts";
 import type { CacheState } from "../../standings/reading.ts";
 
 /** A configured source and how old its last complete success may become. */
@@ -68,12 +68,6 @@ function toState(sources: SourceHealth[]): "stale" | "never-ran" | "fresh" {
   return sources.length > 0 && sources.every(({ state }) => state === "fresh") ? "fresh" : "never-ran";
 }
 
-interface SourceFacts {
-  key: string;
-  state: string;
-  lastCompleteAt: Date | null;
-}
-
 function toSourceHealth({ key, freshWithinMs }: SourceFreshness, facts: SourceFacts | undefined, now: Date) {
   const lastCompleteAt = facts?.lastCompleteAt ?? null;
   const state = toSourceState();
@@ -86,17 +80,12 @@ function toSourceHealth({ key, freshWithinMs }: SourceFreshness, facts: SourceFa
   }
 }
 
-interface Facts {
-  sources: Map<string, SourceFacts>;
-  oldestPendingSince: Date | null;
-}
-
 /** undefined: the database did not answer. The driver would wait for a connection much longer than a health check may. */
-async function readFacts(db: Database): Promise<Facts | undefined> {
+async function readFacts(db: Database): Promise<FreshnessFacts | undefined> {
   const answered = new AbortController();
   try {
     return await Promise.race([
-      queryFacts(db),
+      readFreshness(db),
       after(databaseWithinMs, undefined, { signal: answered.signal }),
     ]);
   } catch {
@@ -104,15 +93,4 @@ async function readFacts(db: Database): Promise<Facts | undefined> {
   } finally {
     answered.abort();
   }
-}
-
-async function queryFacts(db: Database): Promise<Facts> {
-  type Row = { oldest: Date | null; key: string | null; state: string; last_complete_at: Date | null };
-  const rows = await db.execute<Row>(sql`
-    select pending.oldest, sources.key, sources.state, sources.last_complete_at
-    from (select min(since) as oldest from pending_partners) pending left join sources on true`);
-  const sources = rows.flatMap(({ key, state, last_complete_at: lastCompleteAt }) =>
-    key === null ? [] : [[key, { key, state, lastCompleteAt }] as const],
-  );
-  return { sources: new Map(sources), oldestPendingSince: rows[0]?.oldest ?? null };
 }

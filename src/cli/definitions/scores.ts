@@ -1,10 +1,10 @@
 // The commands about scores: ranking, explain, history.
 import { type Command, Option } from "commander";
-import { type ExplainOptions, printExplanation } from "../commands/explain.ts";
-import { type HistoryOptions, printHistory } from "../commands/history.ts";
-import { printRanking } from "../commands/ranking.ts";
-import { locales } from "../messages/messages.ts";
-import { type Calls, type Json, positive } from "./calls.ts";
+import { locales } from "../../messages/messages.ts";
+import { type Calls, type Json, positive } from "../calls.ts";
+import { type ExplainOptions, printExplanation } from "../explain.ts";
+import { type HistoryOptions, printHistory } from "../history.ts";
+import { printRanking } from "../ranking.ts";
 
 export function addScores(program: Command, { output, reading }: Calls): void {
   program

@@ -1,10 +1,10 @@
 // The commands that look for trouble: verify, doctor.
 import type { Command } from "commander";
-import { runDoctor } from "../commands/doctor.ts";
-import { withContext } from "../commands/open.ts";
-import type { Context } from "../context.ts";
-import { verify } from "../scoring/verify.ts";
-import type { Calls, Json } from "./calls.ts";
+import type { Context } from "../../context.ts";
+import { verify } from "../../scoring/verify.ts";
+import type { Calls, Json } from "../calls.ts";
+import { runDoctor } from "../doctor.ts";
+import { withContext } from "../open.ts";
 
 export function addChecks(program: Command, { parts, output, reading, failing }: Calls): void {
   program

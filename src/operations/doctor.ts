@@ -1,18 +1,24 @@
-// standings doctor: one line a part, with the remedy.
+// Checking everything a deployment needs: database, queue, standings, programme, and the credential of every connection.
 import { setTimeout as delay } from "node:timers/promises";
-import { sql } from "drizzle-orm";
 import type { Context } from "../context.ts";
 import { type RestingConnection, readResting } from "../ingest/runs/circuit.ts";
 import { toPullInput } from "../ingest/runs/pull.ts";
 import type { Source } from "../ingest/sources.ts";
+import {
+  type ActiveConnection,
+  readActiveConnections,
+  readDatabaseFacts,
+  readLastComplete,
+  readLastRun,
+  readUndecidedLosses,
+} from "../ingest/state.ts";
 import { formatDuration } from "../platform/durations.ts";
-import { SourceError, UsageError } from "../platform/errors.ts";
-import type { Output } from "../platform/terminal/output.ts";
+import { SourceError } from "../platform/errors.ts";
 import { formatCount } from "../platform/terminal/table.ts";
-import { requireQueue, UNUSABLE_DATABASE } from "./open.ts";
+import { requireQueue } from "./queue.ts";
 import { remedyFor } from "./remedy.ts";
 
-interface Finding {
+export interface Finding {
   part: string;
   ok: boolean;
   /** What was found; where it is not ok, also what to do. */
@@ -27,29 +33,10 @@ const LONGEST_WAIT_MS = 5000;
 const AT_ONCE = 4;
 
 /**
- * Opens everything and checks configuration, database, queue, programme and every connection's credential. What cannot be
- * opened is a finding, too: then it is the only one. Returns whether all is well.
+ * Examines every part in turn. A part that fails is a finding with its remedy; nothing is thrown. `onProgress` gets a line now
+ * and then while credentials are checked.
  */
-export async function runDoctor(
-  open: (work: (context: Context) => Promise<Finding[]>) => Promise<Finding[]>,
-  output: Output,
-  options: { json: boolean },
-): Promise<boolean> {
-  const findings = await open((context) => examineAll(context, output)).catch((error: unknown) => [
-    whyNotOpened(error),
-  ]);
-  output.endProgress();
-  if (options.json) {
-    output.print(JSON.stringify({ findings }, null, 2));
-  } else {
-    for (const finding of findings) {
-      output.print(`${finding.ok ? "ok  " : "FAIL"}  ${finding.part}: ${finding.message}`);
-    }
-  }
-  return findings.every((finding) => finding.ok);
-}
-
-async function examineAll(context: Context, output: Output): Promise<Finding[]> {
+export async function examineAll(context: Context, onProgress: (line: string) => void): Promise<Finding[]> {
   const findings: Finding[] = [
     { part: "configuration", ok: true, message: `sources from ${context.sources.file}` },
     await examine("database", () => checkDatabase(context)),
@@ -58,14 +45,8 @@ async function examineAll(context: Context, output: Output): Promise<Finding[]> 
     await examine("programme", () => checkProgramme(context)),
   ];
   for (const source of context.sources.sources)
-    findings.push(...(await checkSource(context, output, source)));
+    findings.push(...(await checkSource(context, onProgress, source)));
   return findings;
-}
-
-function whyNotOpened(error: unknown): Finding {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof UsageError) return { part: "configuration", ok: false, message };
-  return { part: message.startsWith(UNUSABLE_DATABASE) ? "database" : "start", ok: false, message };
 }
 
 async function examine(part: string, check: () => Promise<string>): Promise<Finding> {
@@ -77,12 +58,9 @@ async function examine(part: string, check: () => Promise<string>): Promise<Find
 }
 
 async function checkDatabase(context: Context): Promise<string> {
-  const [row] = await context.db.execute<{ version: string; partners: number; evidence: number }>(sql`
-    select current_setting('server_version') as version, (select count(*)::int from partners) as partners,
-      (select count(*)::int from evidence where superseded_at is null) as evidence`);
-  const partners = row?.partners ?? 0;
+  const { version, partners, evidence } = await readDatabaseFacts(context.db);
   const where = context.embedded ? `embedded under ${context.config.home}` : "from DATABASE_URL";
-  return `Postgres ${row?.version ?? "?"} (${where}), ${formatCount(partners)} ${partners === 1 ? "partner" : "partners"}, ${row?.evidence ?? 0} pieces of evidence`;
+  return `Postgres ${version} (${where}), ${formatCount(partners)} ${partners === 1 ? "partner" : "partners"}, ${evidence} pieces of evidence`;
 }
 
 async function checkQueue(context: Context): Promise<string> {
@@ -114,15 +92,12 @@ async function checkProgramme(context: Context): Promise<string> {
   return `${name}, version ${version.id}, ${achievements.length} achievements`;
 }
 
-interface CheckedConnection {
-  key: string;
-  secret: string | null;
-  attributes: Record<string, string>;
-}
-
-async function checkSource(context: Context, output: Output, source: Source): Promise<Finding[]> {
-  const connections = await context.db.execute<Record<string, unknown> & CheckedConnection>(sql`
-    select key, secret, attributes from connections where source = ${source.key} and active order by key`);
+async function checkSource(
+  context: Context,
+  onProgress: (line: string) => void,
+  source: Source,
+): Promise<Finding[]> {
+  const connections = await readActiveConnections(context.db, source.key);
   if (connections.length === 0) {
     const remedy = `no connections; import them with: standings connections import ${source.key} connections.csv`;
     return [{ part: source.key, ok: false, message: remedy }];
@@ -133,7 +108,7 @@ async function checkSource(context: Context, output: Output, source: Source): Pr
   const checkers = Array.from({ length: AT_ONCE }, async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const connection = next;
-      output.progress(`  checking ${source.key}: ${waiting.length} left`);
+      onProgress(`  checking ${source.key}: ${waiting.length} left`);
       const finding = await examine(`${source.key}/${connection.key}`, () =>
         check(context, source, connection),
       );
@@ -143,7 +118,7 @@ async function checkSource(context: Context, output: Output, source: Source): Pr
   });
   await Promise.all(checkers);
   const good = connections.length - failures.length;
-  const fresh = await readFreshness(context, source);
+  const fresh = sayFreshness(await readLastComplete(context.db, source.key), context.now());
   const summary = connections.length === 1 ? word : `${good} of ${connections.length} credentials accepted`;
   const held = await findTrouble(context, source);
   return failures.length === connections.length && connections.length === 1
@@ -155,7 +130,7 @@ async function checkSource(context: Context, output: Output, source: Source): Pr
       ];
 }
 
-async function check(context: Context, source: Source, connection: CheckedConnection): Promise<string> {
+async function check(context: Context, source: Source, connection: ActiveConnection): Promise<string> {
   const ask = async () => {
     const signal = AbortSignal.timeout(CHECK_MS);
     const pull = { ...connection, cursor: undefined, full: false };
@@ -183,11 +158,9 @@ async function waitOut(error: unknown): Promise<void> {
 
 /** What waits for a person, each with what to do: losses nobody has decided about, and connections that rest. */
 async function findTrouble(context: Context, source: Source): Promise<Finding[]> {
-  const held = await context.db.execute<{ key: string; run: number; losses: number }>(sql`
-    select key, max(run_id) as run, count(*)::int as losses from held_losses join connections on connections.id = connection_id
-    where source = ${source.key} and active and decision is null group by key order by key`);
+  const held = await readUndecidedLosses(context.db, source.key);
   const resting = await readResting(context.db, source.key);
-  const last = await readLastRun(context, source);
+  const last = await readLastRun(context.db, source.key);
   const failed = last?.state === "failed" && resting.length === 0 ? [last] : [];
   return [
     ...failed.map(({ id, reason }) => ({
@@ -208,17 +181,6 @@ async function findTrouble(context: Context, source: Source): Promise<Finding[]>
   ];
 }
 
-async function readLastRun(
-  context: Context,
-  source: Source,
-): Promise<{ id: number; state: string; reason: string | null } | undefined> {
-  const [run] = await context.db.execute<{ id: number; state: string; reason: string | null }>(sql`
-    select runs.id, runs.state, coalesce(runs.reason, (
-      select string_agg(distinct run_connections.reason, '; ') from run_connections where run_id = runs.id)) as reason
-    from runs where source = ${source.key} and state <> 'running' order by id desc limit 1`);
-  return run;
-}
-
 function whyResting({ source, failures, refused, restUntil, reason }: RestingConnection, now: Date): string {
   const said = reason === null ? "" : ` (${reason})`;
   const byHand = `try it now with: standings sync ${source}`;
@@ -232,10 +194,8 @@ function whyResting({ source, failures, refused, restUntil, reason }: RestingCon
   return `it has failed ${failures} times in a row${said} and is tried rarely, the next time ${next}; ${byHand}`;
 }
 
-async function readFreshness(context: Context, source: Source): Promise<string> {
-  const [row] = await context.db.execute<{ last: Date | null }>(sql`
-    select last_complete_at as last from sources where key = ${source.key}`);
-  const last = row?.last ?? null;
-  if (last === null) return "never complete yet";
-  return `complete ${formatDuration(context.now().getTime() - last.getTime())} ago`;
+function sayFreshness(last: Date | null, now: Date): string {
+  return last === null
+    ? "never complete yet"
+    : `complete ${formatDuration(now.getTime() - last.getTime())} ago`;
 }

@@ -1,10 +1,10 @@
 // The commands for whoever connects a system: connectors check, connectors conform.
 import type { Command } from "commander";
-import { checkSource } from "../commands/check.ts";
-import { conformDocument } from "../commands/conform.ts";
-import { untilInterrupted } from "../commands/interrupt.ts";
-import { withContext } from "../commands/open.ts";
-import type { Calls, Json } from "./calls.ts";
+import type { Calls, Json } from "../calls.ts";
+import { checkAndReport } from "../check.ts";
+import { conformDocument } from "../conform.ts";
+import { untilInterrupted } from "../interrupt.ts";
+import { withContext } from "../open.ts";
 
 export function addConnectors(program: Command, { parts, output, failing }: Calls): void {
   const connectors = program.command("connectors").description("for whoever connects a system");
@@ -19,7 +19,7 @@ export function addConnectors(program: Command, { parts, output, failing }: Call
     .action(async (source: string, { connection, json }: Json & { connection?: string }) => {
       await withContext({ parts, output, callsSources: true, looks: true }, ({ context }) =>
         untilInterrupted(async (signal) => {
-          failing(await checkSource(context, output, { source, connection, json, signal }));
+          failing(await checkAndReport(context, output, { source, connection, json, signal }));
         }),
       );
     });

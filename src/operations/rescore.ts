@@ -1,11 +1,10 @@
-// standings rescore and standings runs cancel.
+// Beginning a rescore, by partner, achievement, source or all, or going on with one.
 import type { Context } from "../context.ts";
-import { cancelRescore, readOpenRanges, resumeRescore, startRescore } from "../ingest/runs/rescore.ts";
+import { readOpenRanges, resumeRescore, startRescore } from "../ingest/runs/rescore.ts";
 import { requirePartner } from "../partners/find.ts";
 import { UsageError } from "../platform/errors.ts";
-import type { Output } from "../platform/terminal/output.ts";
 
-interface RescoreOptions {
+export interface RescoreRequest {
   partner?: string | undefined;
   achievement?: string | undefined;
   source?: string | undefined;
@@ -15,25 +14,24 @@ interface RescoreOptions {
 }
 
 /**
- * Begins a rescore, or opens one again, and enqueues its work. Returns the run. Throws a UsageError where nothing says whom
- * to rescore, and for unknown partners, achievements, sources and runs.
+ * Begins a rescore, or opens one again, and enqueues its work. Returns the run. Throws a UsageError without a scope, and for unknown partners, achievements, sources and runs.
  */
-export async function beginRescore(context: Context, options: RescoreOptions): Promise<number> {
+export async function beginRescore(context: Context, options: RescoreRequest): Promise<number> {
   const { partner, achievement, source, all = false, resume } = options;
   const isChosen = partner !== undefined || achievement !== undefined || source !== undefined;
   if (resume === undefined && !all && !isChosen) {
     throw new UsageError(
-      "rescore whom? expected --partner <slug>, --achievement <key>, --source <key>, --all or --resume <run>",
+      "the scope of the rescore is missing; expected --partner <slug>, --achievement <key>, --source <key>, --all or --resume <run>",
     );
   }
   if (resume !== undefined && (all || isChosen)) {
     throw new UsageError(
-      "--resume <run> goes on with what that run was asked for, and takes nothing beside it",
+      "--resume <run> continues with the scope of that run; it cannot be combined with another scope",
     );
   }
   const runId = resume ?? (await startNew(context, { partner, achievement, source }));
   if (resume !== undefined) await resumeRescore(context.db, resume, context.now());
-  // What a worker that was killed had begun is still active in the queue for a while: an epoch of its own.
+  // Jobs of a killed worker stay active in the queue for a while: another epoch keeps them apart from these.
   const epoch = resume === undefined ? undefined : context.now().getTime();
   for (const range of await readOpenRanges(context.db, runId)) {
     await context.queues.nudge("rescore", range, epoch === undefined ? {} : { epoch });
@@ -43,9 +41,9 @@ export async function beginRescore(context: Context, options: RescoreOptions): P
 
 async function startNew(
   context: Context,
-  scope: Pick<RescoreOptions, "partner" | "achievement" | "source">,
+  scope: Pick<RescoreRequest, "partner" | "achievement" | "source">,
 ): Promise<number> {
-  // A slug that leads to another partner since a merge is as good as that one's.
+  // The slug of a merged partner leads to the partner it was merged into.
   const slug =
     scope.partner === undefined ? undefined : (await requirePartner(context.db, scope.partner)).slug;
   const { runId } = await startRescore(context.db, context.programmes, {
@@ -55,16 +53,4 @@ async function startNew(
     now: context.now(),
   });
   return runId;
-}
-
-/** Cancels a rescore and says how to go on with it. */
-export async function cancel(
-  context: Context,
-  output: Output,
-  request: { runId: number; by: string },
-): Promise<void> {
-  const { done, parts } = await cancelRescore(context.db, { ...request, now: context.now() });
-  output.print(
-    `Run ${request.runId} is cancelled: ${done} of ${parts} ranges are done, and those that are being evaluated end by themselves. Go on with: standings rescore --resume ${request.runId}`,
-  );
 }

@@ -1,9 +1,9 @@
 // The commands that look ahead: quick-wins, forecast.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { printForecast } from "../commands/forecast.ts";
-import { printQuickWins } from "../commands/quick-wins.ts";
-import { type Locale, locales } from "../messages/messages.ts";
-import { type Calls, type Json, positive } from "./calls.ts";
+import { type Locale, locales } from "../../messages/messages.ts";
+import { type Calls, type Json, positive } from "../calls.ts";
+import { printForecast } from "../forecast.ts";
+import { printQuickWins } from "../quick-wins.ts";
 
 interface Said extends Json {
   lang: Locale;

@@ -84,14 +84,6 @@ function withRemedy(error: unknown, config: Config): unknown {
   return new Error(`${error.message}; check DATABASE_URL and that the server runs`, { cause: error });
 }
 
-/** Throws, with what to do, where no job could run: otherwise a worker waits for its queue in silence. */
-export async function requireQueue(context: Context): Promise<void> {
-  await context.queues.ping().catch((cause: unknown) => {
-    const where = context.queues.backend.kind === "redis" ? "REDIS_URL" : "DATABASE_URL";
-    throw new Error(`the queue does not answer; check ${where} and that the server runs`, { cause });
-  });
-}
-
 /** STANDINGS_SOURCES, or sources.yaml here, or (in a clone) the example. */
 async function findSources(config: Config): Promise<string> {
   if (config.sourcesFile !== undefined) return resolve(config.sourcesFile);

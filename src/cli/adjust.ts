@@ -1,49 +1,34 @@
-// standings adjust, standings adjustments and standings adjustments revoke: points beside the rules, by name.
+// standings adjust, adjustments and adjustments revoke: points beside the rules, with the name of a person.
 import type { Context } from "../context.ts";
+import { adjustPartner, revoke } from "../operations/adjust.ts";
 import { requirePartner } from "../partners/find.ts";
 import type { Output } from "../platform/terminal/output.ts";
 import { toTable } from "../platform/terminal/table.ts";
-import {
-  type Adjustment,
-  adjust,
-  readAdjustments,
-  readUntil,
-  revokeAdjustment,
-} from "../scoring/adjustments.ts";
+import { type Adjustment, readAdjustments } from "../scoring/adjustments.ts";
 import { followScores } from "./follow.ts";
 
 /** Makes an adjustment and waits until the standings show it. Returns false when the signal came before. */
-export async function makeAdjustment(
+export async function adjustAndReport(
   context: Context,
   output: Output,
   request: { partner: string; points: number; reason: string; until?: string | undefined; by: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { partner: slug, until, ...rest } = request;
-  const partner = await requirePartner(context.db, slug);
-  const now = context.now();
-  const version = await context.programmes.inForce(context.db, now);
-  const adjustment = await adjust(context.db, {
-    ...rest,
-    partnerId: partner.id,
-    until: until === undefined ? undefined : readUntil(until, version?.programme.timeZone ?? "UTC"),
-    now,
-  });
+  const { adjustment, partnerId } = await adjustPartner(context, request);
   output.print(`Adjustment ${adjustment.id}: ${toSentence(adjustment)}.`);
-  return showScores(context, output, [partner.id], signal);
+  return showScores(context, output, [partnerId], signal);
 }
 
 /** Revokes an adjustment and waits until the standings show it. Returns false when the signal came before. */
-export async function revoke(
+export async function revokeAndReport(
   context: Context,
   output: Output,
   request: { id: number; by: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const adjustment = await revokeAdjustment(context.db, { ...request, now: context.now() });
+  const { adjustment, partnerId } = await revoke(context, request);
   output.print(`Adjustment ${adjustment.id} is revoked: ${toSentence(adjustment)}.`);
-  const partner = await requirePartner(context.db, adjustment.partner);
-  return showScores(context, output, [partner.id], signal);
+  return showScores(context, output, [partnerId], signal);
 }
 
 export async function printAdjustments(
@@ -78,7 +63,7 @@ export async function printAdjustments(
   );
 }
 
-/** Waits until the standings show what has become of some partners, and prints it. */
+/** Waits until the standings show the new scores of some partners, and prints them. */
 export async function showScores(
   context: Context,
   output: Output,
@@ -87,13 +72,13 @@ export async function showScores(
 ): Promise<boolean> {
   const shown = await followScores(context, output, signal);
   if (!shown) {
-    output.note("Interrupted: the workers go on scoring.");
+    output.note("Interrupted: the workers continue scoring.");
     return false;
   }
   for (const partnerId of partnerIds) {
     const standing = await context.standings.of(partnerId);
     if (standing === undefined) continue;
-    output.print(`${standing.name} has ${standing.points} points now, place ${standing.rank}.`);
+    output.print(`${standing.name} has ${standing.points} points now, rank ${standing.rank}.`);
   }
   return true;
 }

@@ -1,52 +1,9 @@
-// standings sync [source…] [--full] and standings reconcile: pull, score, and say what changed.
+// standings sync, reconcile and rescore end with this: what the runs changed.
 import type { Context } from "../context.ts";
-import type { Heed } from "../ingest/runs/circuit.ts";
-import { startReconcile } from "../ingest/runs/reconcile.ts";
 import { type RunReport, readRuns, readScoreChanges, type ScoreChange } from "../ingest/runs/runs.ts";
-import { readOpenConnections, startSync } from "../ingest/runs/sync.ts";
-import { UsageError } from "../platform/errors.ts";
 import type { Output } from "../platform/terminal/output.ts";
 import { formatCount, toTable } from "../platform/terminal/table.ts";
 import { followRuns, printTrouble } from "./follow.ts";
-
-/**
- * Begins a sync of some sources (all of them when none is named) and enqueues its work. Returns the runs. `heed`: as by hand
- * when absent: connections that rest are called, those that a source asked to be left alone are not.
- */
-export async function beginSync(
-  context: Context,
-  request: { sources: string[]; full: boolean; askedBy: string; heed?: Heed },
-): Promise<number[]> {
-  const known = context.sources.sources.map((source) => source.key);
-  const unknown = request.sources.filter((source) => !known.includes(source));
-  if (unknown.length > 0) {
-    throw new UsageError(`there is no source ${unknown.join(", ")}; expected one of ${known.join(", ")}`);
-  }
-  const runIds: number[] = [];
-  for (const source of request.sources.length > 0 ? request.sources : known) {
-    const { runId } = await startSync(context.db, {
-      heed: "waits",
-      ...request,
-      source,
-      now: context.now(),
-    });
-    runIds.push(runId);
-    for (const { connection, attempts } of await readOpenConnections(context.db, runId)) {
-      await context.queues.nudge("collect", connection, { epoch: attempts });
-    }
-  }
-  return runIds;
-}
-
-/** Begins a reconciliation and enqueues its work. */
-export async function beginReconcile(context: Context, askedBy: string): Promise<number> {
-  const sources = context.sources.sources.map((source) => source.key);
-  const { runId } = await startReconcile(context.db, { sources, askedBy, now: context.now() });
-  for (const { connection, attempts } of await readOpenConnections(context.db, { parentId: runId })) {
-    await context.queues.nudge("collect", connection, { epoch: attempts });
-  }
-  return runId;
-}
 
 /** Follows runs to their end and prints what they changed. Returns whether all of them are complete. */
 export async function finishAndReport(

@@ -1,13 +1,13 @@
 // The commands about partners and the credentials of sources: partners import, merge and unmerge, adjust, adjustments,
 // connections import.
 import { type Command, InvalidArgumentError } from "commander";
-import { makeAdjustment, printAdjustments, revoke } from "../commands/adjust.ts";
-import { readAdministrator } from "../commands/administrator.ts";
-import { merge, unmerge } from "../commands/merge.ts";
-import { readText } from "../commands/open.ts";
-import { importConnections } from "../ingest/connections.ts";
-import { importPartners } from "../partners/import.ts";
-import { BY, type By, type Calls, type Json, positive } from "./calls.ts";
+import { importConnections } from "../../ingest/connections.ts";
+import { importPartnerList } from "../../operations/partners.ts";
+import { adjustAndReport, printAdjustments, revokeAndReport } from "../adjust.ts";
+import { readAdministrator } from "../administrator.ts";
+import { BY, type By, type Calls, type Json, positive } from "../calls.ts";
+import { mergeAndReport, unmergeAndReport } from "../merge.ts";
+import { readText } from "../open.ts";
 
 export function addPartners(program: Command, calls: Calls): void {
   addPartnerCommands(program, calls);
@@ -24,12 +24,8 @@ function addPartnerCommands(program: Command, { output, reading, working, failin
     .action(async (file: string) => {
       const text = await readText(file);
       await reading(async ({ context }) => {
-        const { added, changed, unchanged, matched } = await importPartners(context.db, {
-          text,
-          file,
-          now: context.now(),
-        });
-        await context.queues.nudge("score", {});
+        const list = { text, file };
+        const { added, changed, unchanged, matched } = await importPartnerList(context, list);
         output.print(
           `${added} added, ${changed} changed, ${unchanged} as before; ${matched} pieces of evidence matched.`,
         );
@@ -47,7 +43,7 @@ function addPartnerCommands(program: Command, { output, reading, working, failin
     .action(async (partner: string, into: string, { by }: By) => {
       await working(async ({ context }, signal) => {
         const request = { partner, into, by: readAdministrator(by, context.config.admin) };
-        failing(await merge(context, output, request, signal));
+        failing(await mergeAndReport(context, output, request, signal));
       });
     });
 
@@ -59,7 +55,7 @@ function addPartnerCommands(program: Command, { output, reading, working, failin
     .action(async (partner: string, { by }: By) => {
       await working(async ({ context }, signal) => {
         const request = { partner, by: readAdministrator(by, context.config.admin) };
-        failing(await unmerge(context, output, request, signal));
+        failing(await unmergeAndReport(context, output, request, signal));
       });
     });
 }
@@ -80,7 +76,7 @@ function addAdjustments(program: Command, { output, reading, working, failing }:
       await working(async ({ context }, signal) => {
         const by = readAdministrator(options.by, context.config.admin);
         const request = { partner, points: given, reason: options.reason, until: options.until, by };
-        failing(await makeAdjustment(context, output, request, signal));
+        failing(await adjustAndReport(context, output, request, signal));
       });
     });
 
@@ -102,7 +98,7 @@ function addAdjustments(program: Command, { output, reading, working, failing }:
     .action(async (id: number, { by }: By) => {
       await working(async ({ context }, signal) => {
         const request = { id, by: readAdministrator(by, context.config.admin) };
-        failing(await revoke(context, output, request, signal));
+        failing(await revokeAndReport(context, output, request, signal));
       });
     });
 }

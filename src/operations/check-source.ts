@@ -1,4 +1,4 @@
-// standings connectors check <source>: what a source would bring, before it is scheduled. Nothing is written.
+// Trying a source before it is scheduled: its credential, a page of each stream, and the points it would bring.
 import type { Page, QuarantinedRow } from "../connectors/connector.ts";
 import type { Context } from "../context.ts";
 import { isSpoilt } from "../evidence/quarantine.ts";
@@ -11,14 +11,12 @@ import {
 import type { Source } from "../ingest/sources.ts";
 import { readWorths, type Worth } from "../insight/worth.ts";
 import { SourceError, UsageError } from "../platform/errors.ts";
-import type { Output } from "../platform/terminal/output.ts";
-import { formatCount, toTable } from "../platform/terminal/table.ts";
 import { remedyFor } from "./remedy.ts";
 
 /** Of a page. */
 const SHOWN = 5;
 
-interface ShownFact {
+export interface CheckedFact {
   kind: string;
   externalId: string;
   occurredAt: Date;
@@ -34,7 +32,7 @@ interface ShownFact {
   askedFor: boolean;
 }
 
-interface ShownStream {
+export interface CheckedStream {
   name: string;
   ok: boolean;
   /** Why it is not. */
@@ -42,12 +40,12 @@ interface ShownStream {
   class: string | null;
   rows: number | null;
   evidence: number;
-  facts: ShownFact[];
+  facts: CheckedFact[];
   quarantined: number;
   refused: { externalId: string; reason: string }[];
 }
 
-interface Shown {
+export interface CheckedSource {
   source: string;
   connector: string;
   connection: string;
@@ -55,24 +53,24 @@ interface Shown {
   /** What the check says, or why the credential is not good, with the remedy. */
   message: string;
   class: string | null;
-  streams: ShownStream[];
+  streams: CheckedStream[];
 }
 
-/** Returns whether the source can be scheduled as it is. */
+/**
+ * Makes the check's request, fetches one page of each stream, and computes the points each shown piece of evidence would
+ * bring. Writes nothing. Throws a UsageError for an unknown source or connection.
+ */
 export async function checkSource(
   context: Context,
-  output: Output,
-  options: { source: string; connection: string | undefined; json: boolean; signal: AbortSignal },
-): Promise<boolean> {
+  options: { source: string; connection: string | undefined; signal: AbortSignal },
+): Promise<CheckedSource> {
   const source = requireSource(context, options.source);
   const connection = await readSampledConnection(context.db, source, options.connection);
-  output.progress(`  asking ${source.key}`);
   const { said, listings } = await fetchSample({ ...context, signal: options.signal }, source, connection);
-  const streams: ShownStream[] = [];
+  const streams: CheckedStream[] = [];
   for (const listing of listings) streams.push(await toStream(context, source, connection, listing));
-  output.endProgress();
   const refused = said instanceof SourceError ? said : undefined;
-  const shown: Shown = {
+  return {
     source: source.key,
     connector: source.connectorName,
     connection: connection.key,
@@ -81,9 +79,6 @@ export async function checkSource(
     class: refused?.class ?? null,
     streams,
   };
-  if (options.json) output.print(JSON.stringify(shown, null, 2));
-  else print(output, shown, refused === undefined);
-  return shown.ok;
 }
 
 function requireSource({ sources }: Context, key: string): Source {
@@ -98,7 +93,7 @@ async function toStream(
   source: Source,
   { partnerId }: SampledConnection,
   { name, page }: SampledListing,
-): Promise<ShownStream> {
+): Promise<CheckedStream> {
   if (page instanceof SourceError) {
     const failed = { name, ok: false, message: withRemedy(page, source), class: page.class };
     return { ...failed, rows: null, evidence: 0, facts: [], quarantined: 0, refused: [] };
@@ -140,7 +135,7 @@ function toShown(
   { kind, externalId, occurredAt, quantity = 1, identity }: Page["evidence"][number],
   worth: Worth | undefined,
   shownId: (id: string) => string,
-): ShownFact {
+): CheckedFact {
   return {
     kind,
     externalId: shownId(externalId),
@@ -165,80 +160,4 @@ function withoutAddresses(text: string, { secrets }: Context): string {
 
 function withRemedy(error: SourceError, source: Source): string {
   return `${error.message}; ${remedyFor(error, source)}`;
-}
-
-function print(output: Output, shown: Shown, isAccepted: boolean): void {
-  const of = `${shown.source}/${shown.connection}`;
-  output.print(`${isAccepted ? "ok  " : "FAIL"}  ${of}: ${shown.message}`);
-  for (const stream of shown.streams) {
-    output.print("");
-    for (const part of toLines(stream)) output.print(part);
-  }
-  const unmatched = shown.streams.flatMap(({ facts }) => facts.filter(({ partner }) => partner === null));
-  if (unmatched.length > 0) output.print("");
-  for (const line of new Set(unmatched.map((fact) => toRemedy(fact, shown)))) output.print(line);
-  output.print("\nNothing is written.");
-}
-
-function toLines(stream: ShownStream): string[] {
-  const { name, rows, evidence, quarantined, facts, refused } = stream;
-  const of = rows === null ? "" : `${formatCount(rows)} rows, `;
-  const found = `${of}${formatCount(evidence)} pieces of evidence, ${formatCount(quarantined)} that cannot be read`;
-  const head =
-    rows === null && stream.class !== null && evidence + quarantined === 0
-      ? ""
-      : `${found} on the first page`;
-  const lines = [
-    `${stream.ok ? "ok  " : "FAIL"}  ${name}: ${[head, stream.message ?? ""].filter((part) => part !== "").join("; ")}`,
-  ];
-  if (facts.length > 0) lines.push(toFactTable(facts));
-  for (const kind of new Set(facts.filter(({ askedFor }) => !askedFor).map((fact) => fact.kind)))
-    lines.push(`No achievement of the programme in force asks for ${kind}.`);
-  if (refused.length > 0) lines.push("Would be quarantined:");
-  for (const { externalId, reason } of refused) lines.push(`  ${externalId}: ${reason}`);
-  if (quarantined > refused.length) lines.push(`  … and ${formatCount(quarantined - refused.length)} more`);
-  return lines;
-}
-
-function toFactTable(facts: ShownFact[]): string {
-  return toTable(
-    [
-      { title: "kind", cell: ({ kind }) => kind },
-      { title: "external id", cell: ({ externalId }) => externalId },
-      { title: "occurred at (UTC)", cell: ({ occurredAt }) => occurredAt.toISOString().slice(0, 19) },
-      { title: "quantity", align: "right", cell: ({ quantity }) => quantity },
-      {
-        title: "partner",
-        cell: ({ partner, namespace, key }) => partner ?? `nobody (${toIdentity({ namespace, key })})`,
-      },
-      { title: "points", align: "right", cell: toPoints },
-      {
-        title: "",
-        cell: ({ achievements, stored }) =>
-          [...achievements, ...(stored ? ["stored already"] : [])].join(", "),
-      },
-    ],
-    facts,
-  );
-}
-
-function toPoints({ points, partner }: ShownFact): string {
-  if (points === null) return "no programme";
-  return `${partner === null ? "alone " : ""}${points >= 0 ? "+" : ""}${points}`;
-}
-
-function toIdentity({ namespace, key }: Pick<ShownFact, "namespace" | "key">): string {
-  return namespace === null ? "connection" : `${namespace}:${key ?? ""}`;
-}
-
-function toRemedy(fact: ShownFact, { source, connection }: Shown): string {
-  if (fact.namespace === null) {
-    return `connection ${source}/${connection} has no partner; give it one with: standings connections import ${source} connections.csv`;
-  }
-  return `no partner has ${toIdentity(fact)}; add it with: standings identities add <partner> ${fact.namespace} ${quoted(fact.key ?? "")}`;
-}
-
-/** As a shell takes it. */
-function quoted(text: string): string {
-  return /^[\w.,:/@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,9 +1,9 @@
 // The commands that keep running: start, worker, api; and migrate.
 import type { Command } from "commander";
-import { aborted, untilInterrupted } from "../commands/interrupt.ts";
-import { withContext } from "../commands/open.ts";
-import { runFirstSync, serve, watch } from "../commands/start.ts";
-import type { Calls } from "./calls.ts";
+import type { Calls } from "../calls.ts";
+import { aborted, untilInterrupted } from "../interrupt.ts";
+import { withContext } from "../open.ts";
+import { runFirstSync, serve, watch } from "../start.ts";
 
 export function addServing(program: Command, { parts, output, openWorkers, reading, failing }: Calls): void {
   program

@@ -1,23 +1,24 @@
 // standings start: everything in one process. The first sync with its progress, the standings as a table, then a line for
 // every change of points, and the JSON API.
 import { setTimeout as delay } from "node:timers/promises";
-import { sql } from "drizzle-orm";
 import { openPublicKeys } from "../connectors/inbox/public-keys.ts";
 import type { Context } from "../context.ts";
 import { readScoreChanges } from "../ingest/runs/runs.ts";
+import { beginSync } from "../operations/sync.ts";
 import type { Output } from "../platform/terminal/output.ts";
+import { readLastLine, readLinesAfter } from "../scoring/ledger.ts";
 import { createApi } from "../web/api/api.ts";
 import { openWeb } from "../web/server.ts";
 import { followRuns, printTrouble } from "./follow.ts";
 import { printRanking } from "./ranking.ts";
-import { beginSync, printChanges } from "./sync.ts";
+import { printChanges } from "./sync.ts";
 
 /** Between two looks at the ledger for the live lines. */
 const LOOK_MS = 1000;
 
 /** The first complete sync and its result. Returns whether every source is complete. */
 export async function runFirstSync(context: Context, output: Output, signal: AbortSignal): Promise<boolean> {
-  const before = await lastLine(context);
+  const before = await readLastLine(context.db);
   output.note("Syncing every source …");
   const runIds = await beginSync(context, { sources: [], full: true, askedBy: "start", heed: "all" });
   const runs = await followRuns(context, output, runIds, signal);
@@ -37,9 +38,9 @@ export async function watch(
   signal: AbortSignal,
 ): Promise<void> {
   output.note(`\nThe API is on http://${context.config.host}:${web.port}/api/standings; stop with Ctrl-C.\n`);
-  let after = await lastLine(context);
+  let after = await readLastLine(context.db);
   while (!signal.aborted) {
-    for (const line of await linesAfter(context, after)) {
+    for (const line of await readLinesAfter(context.db, after)) {
       after = line.id;
       const delta = line.delta > 0 ? `+${line.delta}` : String(line.delta);
       const time = line.at.toISOString().slice(11, 19);
@@ -69,26 +70,4 @@ export async function serve(context: Context): Promise<{ port: number; close(): 
     logger: context.log,
   });
   return openWeb(app, { port: context.config.port, host: context.config.host });
-}
-
-async function lastLine(context: Context): Promise<number> {
-  const [row] = await context.db.execute<{ id: number }>(sql`select coalesce(max(id), 0) as id from ledger`);
-  return row?.id ?? 0;
-}
-
-interface LiveLine {
-  id: number;
-  at: Date;
-  name: string;
-  achievement: string;
-  cause: string;
-  delta: number;
-  points: number;
-}
-
-async function linesAfter(context: Context, after: number): Promise<LiveLine[]> {
-  return context.db.execute<Record<string, unknown> & LiveLine>(sql`
-    select ledger.id, at, name, achievement, cause, delta, scores.points
-    from ledger join partners on partners.id = ledger.partner_id join scores on scores.partner_id = partners.id
-    where ledger.id > ${after} order by ledger.id limit 200`);
 }
