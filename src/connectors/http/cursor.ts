@@ -1,7 +1,7 @@
-// What a pull leaves behind: where each stream's next pull looks back from, and, in the middle of one, how far it is.
+// The cursor of a document's pull: the watermark of each stream, the position inside an unfinished pull, and how a page moves it.
 import { z } from "zod";
 import type { Json } from "../connector.ts";
-import { progressSchema } from "./listing.ts";
+import { type Progress, progressSchema } from "./listing.ts";
 
 const instant = z.iso.datetime();
 
@@ -39,4 +39,53 @@ export function readCursor(cursor: Json | undefined): Cursor {
 /** A Cursor as the contract carries it: without what JSON cannot say. */
 export function toJson(cursor: Cursor): Json {
   return JSON.parse(JSON.stringify(cursor)) as Json;
+}
+
+/** The first position of a stream. `kept`: what all streams of one pull share. */
+export function beginning(stream: string, kept: Pick<Middle, "full" | "began" | "counted">): Middle {
+  const { full, began, counted } = kept;
+  return { full, began, counted, stream, newest: null, parent: null, spans: [], progress: null };
+}
+
+/** The position at the start of a parent. Spans and progress are kept only if they belong to the same parent. */
+export function enter(at: Middle, parent: { key: string; isReal: boolean }): Middle {
+  const isSame = at.parent === null || at.parent === parent.key;
+  const place = isSame ? {} : { spans: [], progress: null };
+  return { ...at, ...place, parent: parent.isReal ? parent.key : null };
+}
+
+/** What a page of a listing changes in a cursor. */
+interface PageStep {
+  /** The newest change seen so far in this stream. */
+  newest: string | null;
+  /** The number of rows that the source declared for the listing. */
+  total: number | undefined;
+  /** undefined: the listing is over. */
+  progress: Progress | undefined;
+}
+
+/**
+ * The cursor after a page: the next page of the listing, else the next span, the next parent, the next stream, or the end
+ * (`at` is null). `ahead` names the next parent and the next stream. Pure.
+ */
+export function advance(
+  cursor: Cursor & { at: Middle },
+  { newest, total, progress }: PageStep,
+  ahead: { parent: string | undefined; stream: string | undefined },
+): Cursor {
+  const at = { ...cursor.at, newest };
+  if (progress !== undefined) return { ...cursor, at: { ...at, progress } };
+  const spans = at.spans.slice(1);
+  const over = { ...at, spans, progress: null, counted: at.counted + (total ?? 0) };
+  if (spans.length > 0) return { ...cursor, at: over };
+  if (ahead.parent !== undefined) return { ...cursor, at: { ...over, parent: ahead.parent } };
+  return endStream({ ...cursor, at: over }, ahead.stream);
+}
+
+/** The cursor after a stream: its watermark is stored, and the next stream begins. */
+export function endStream(cursor: Cursor, following: string | undefined): Cursor {
+  const { at } = cursor;
+  if (at === null) return cursor;
+  const newest = at.newest === null ? cursor.newest : { ...cursor.newest, [at.stream]: at.newest };
+  return { newest, at: following === undefined ? null : beginning(following, at) };
 }

@@ -1,10 +1,20 @@
 // A pull of a document: stream after stream, parent after parent, span after span, each listing to its end.
 import { SourceError } from "../../platform/errors.ts";
 import type { Listing as NamedListing, Page } from "../connector.ts";
-import { type Cursor, type Middle, readCursor, type Span, toJson } from "./cursor.ts";
+import {
+  advance,
+  beginning,
+  type Cursor,
+  endStream,
+  enter,
+  type Middle,
+  readCursor,
+  type Span,
+  toJson,
+} from "./cursor.ts";
 import { readChange, writeInstant } from "./dates.ts";
 import { CapError, type Listing, list } from "./listing.ts";
-import { type MappedRows, mapRows } from "./mapping.ts";
+import { mapRows } from "./mapping.ts";
 import { readParents } from "./parents.ts";
 import type { Request } from "./request-schema.ts";
 import type { HttpDocument, Incremental, Stream } from "./schema.ts";
@@ -69,13 +79,9 @@ function startOf({ input: { cursor, full, now } }: Session, first: string): Curs
   return { newest, at: beginning(first, { full, began: now.toISOString(), counted: 0 }) };
 }
 
-function beginning(stream: string, kept: Pick<Middle, "full" | "began" | "counted">): Middle {
-  return { ...kept, stream, newest: null, parent: null, spans: [], progress: null };
-}
-
 interface StreamPage extends Page {
   next: Cursor;
-  /** How many rows it was made of. */
+  /** How many rows of the source the page was made of. */
   rows: number;
   quarantined: NonNullable<Page["quarantined"]>;
 }
@@ -84,60 +90,36 @@ async function* pullStream(
   session: Session,
   name: string,
   stream: Stream,
-  cursor: Cursor,
+  from: Cursor,
   following: string | undefined,
 ): AsyncGenerator<StreamPage, void, undefined> {
-  const left = cursor.at?.stream === name ? cursor.at : undefined;
-  let at: Middle =
-    left ?? beginning(name, { full: session.input.full, began: session.input.now.toISOString(), counted: 0 });
+  const { full, now } = session.input;
+  const start =
+    from.at?.stream === name ? from.at : beginning(name, { full, began: now.toISOString(), counted: 0 });
+  let cursor: Cursor = { ...from, at: start };
   const parents = await readParents(session, stream);
-  const rest = parents.filter(({ key }) => at.parent === null || key >= at.parent);
-  const spans =
-    left !== undefined && left.spans.length > 0 ? left.spans : spansOf(stream, cursor.newest[name], at);
-  let wasResumed = left !== undefined;
-  // Without a parent left, one empty page says that the stream is over.
-  if (rest.length === 0) yield finish({ evidence: [], quarantined: [] }, 0, undefined);
-
+  const rest = parents.filter(({ key }) => start.parent === null || key >= start.parent);
+  // A stream without a parent left is finished by one empty page.
+  if (rest.length === 0) {
+    yield { evidence: [], quarantined: [], rows: 0, cursor: null, next: endStream(cursor, following) };
+  }
   for (const [index, parent] of rest.entries()) {
-    const goesOn = wasResumed && parent.key === (at.parent ?? parent.key);
-    at = {
-      ...at,
-      parent: parent.isReal ? parent.key : null,
-      spans: goesOn ? spans : spansOf(stream, cursor.newest[name], at),
-      progress: goesOn ? at.progress : null,
-    };
-    wasResumed = false;
-    while (at.spans.length > 0) {
+    const ahead = { parent: rest[index + 1]?.key, stream: following };
+    let at = enter(cursor.at ?? start, parent);
+    if (at.spans.length === 0) at = { ...at, spans: spansOf(stream, from.newest[name], at) };
+    for (let isOver = false; !isOver; ) {
       const [span = ALL_OF_TIME, ...later] = at.spans;
       try {
         const listing = toListing(session, stream, span, parent.scope);
         for await (const { rows, total, progress } of list(session, listing, at.progress ?? undefined)) {
           const place = `page ${(at.progress?.pages ?? 0) + 1}`;
           const mapped = mapRows(session, name, stream, rows, parent.scope, place);
-          at = { ...at, newest: newestOf(at, stream, rows), progress: progress ?? null };
-          if (progress === undefined) at = { ...at, spans: later, counted: at.counted + (total ?? 0) };
-          const isLast = progress === undefined && later.length === 0 && index === rest.length - 1;
-          const whole =
-            total === undefined || rest.length > 1 || later.length > 0
-              ? undefined
-              : progress === undefined
-                ? at.counted
-                : at.counted + total;
-          yield isLast
-            ? finish(mapped, rows.length, whole)
-            : {
-                ...mapped,
-                rows: rows.length,
-                cursor: null,
-                next: {
-                  ...cursor,
-                  at: whereNext(
-                    at,
-                    progress === undefined && later.length === 0 ? rest[index + 1]?.key : undefined,
-                  ),
-                },
-                total: whole,
-              };
+          const isOnlyListing = rest.length === 1 && later.length === 0;
+          const whole = total === undefined || !isOnlyListing ? undefined : at.counted + total;
+          cursor = advance({ ...cursor, at }, { newest: newestOf(at, stream, rows), total, progress }, ahead);
+          isOver = progress === undefined && later.length === 0;
+          yield { ...mapped, rows: rows.length, cursor: null, next: cursor, total: whole };
+          if (!isOver && cursor.at !== null) at = cursor.at;
         }
       } catch (error) {
         if (!(error instanceof CapError)) throw error;
@@ -145,22 +127,6 @@ async function* pullStream(
       }
     }
   }
-
-  /** The last page of the stream: what follows is the next stream, or nothing. */
-  function finish(mapped: MappedRows, rows: number, total: number | undefined): StreamPage {
-    const { full, began, counted } = at;
-    const newest = at.newest === null ? cursor.newest : { ...cursor.newest, [name]: at.newest };
-    const next = {
-      newest,
-      at: following === undefined ? null : beginning(following, { full, began, counted }),
-    };
-    return { ...mapped, rows, total, cursor: null, next };
-  }
-}
-
-/** A parent that is done is followed by the next one's beginning. */
-function whereNext(at: Middle, parent: string | undefined): Middle {
-  return parent === undefined ? at : { ...at, parent, spans: [], progress: null };
 }
 
 const ALL_OF_TIME: Span = { since: null, until: null };
