@@ -1,24 +1,39 @@
 #!/usr/bin/env node
 // The composition root: the only place that knows the command line, the job handlers and the example's sandbox at once.
-// In a clone it runs the TypeScript sources; from a build it runs dist/.
+// A build runs dist/. A clone runs the compiled copy of its sources, which is brought up to date first.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
-const inClone = existsSync(new URL("./src/cli/main.ts", import.meta.url));
-if (inClone) {
-  if (!existsSync(new URL("./node_modules/tsx", import.meta.url))) {
-    const setup = fileURLToPath(new URL("./setup.mjs", import.meta.url));
-    if (spawnSync(process.execPath, [setup], { stdio: "inherit" }).status !== 0) process.exit(1);
+const root = dirname(fileURLToPath(import.meta.url));
+const inClone = existsSync(join(root, "src", "cli", "main.ts"));
+
+/** The folder to run from, and the ending of its files. */
+async function prepare() {
+  if (!inClone) return { folder: join(root, "dist"), ending: "js" };
+  if (!existsSync(join(root, "node_modules", "typescript"))) {
+    const done = spawnSync(process.execPath, [join(root, "setup.mjs")], { stdio: "inherit" });
+    if (done.status !== 0) process.exit(1);
   }
+  const { bringUpToDate } = await import("./compiled.mjs");
+  const folder = bringUpToDate(root);
+  if (folder !== undefined) return { folder, ending: "js" };
+  // The compiled files cannot be kept: the sources are loaded as they are, which is slower.
   const { register } = await import("tsx/esm/api");
   register();
+  return { folder: root, ending: "ts" };
 }
-const at = (path) => new URL(inClone ? `./${path}.ts` : `./dist/${path}.js`, import.meta.url).href;
-const { runCommand } = await import(at("src/cli/main"));
-const { openWorkers } = await import(at("workers/main"));
-const { joinOrOpenSandbox } = await import(at("examples/copernica/sandbox"));
-await runCommand(process.argv.slice(2), { openWorkers, openSandbox: joinOrOpenSandbox });
-// Everything is closed. What still tries to reach a server that is gone must not keep the process: this timer fires only if
+
+const { folder, ending } = await prepare();
+const load = (path) => import(pathToFileURL(join(folder, `${path}.${ending}`)).href);
+const { runCommand } = await load("src/cli/main");
+await runCommand(process.argv.slice(2), {
+  // Loaded when a command needs them: most commands only read.
+  openWorkers: async (...args) => (await load("workers/main")).openWorkers(...args),
+  openSandbox: async (...args) => (await load("examples/copernica/sandbox")).joinOrOpenSandbox(...args),
+  exampleFolder: join(inClone ? root : folder, "examples", "copernica"),
+});
+// Everything is closed. A connection attempt to a server that is gone must not keep the process: this timer fires only if
 // something else keeps it.
 setTimeout(() => process.exit(), 2000).unref();

@@ -2,6 +2,7 @@
 // its limit. With DATABASE_URL they run on that server, in databases of their own.
 import { parseArgs } from "node:util";
 import { collect } from "./collect.ts";
+import { commands } from "./commands.ts";
 import { isolation } from "./isolation.ts";
 import { tell } from "./lines.ts";
 import { openBenchServer } from "./postgres.ts";
@@ -11,6 +12,7 @@ import { rescoreUnderRead } from "./rescore-under-read.ts";
 
 const benches = {
   collect,
+  commands,
   isolation,
   rescore,
   "rescore-sizes": rescoreSizes,

@@ -9,7 +9,7 @@ import { sql } from "drizzle-orm";
 import { type Database, openDatabase } from "../db/client.ts";
 import { openEmbedded } from "../db/embedded.ts";
 import { migrate } from "../db/migrate.ts";
-import { migrateQueue } from "../src/queue/bullmq.ts";
+import { migrateQueue } from "../src/queue/migrate.ts";
 
 interface BenchDatabase {
   db: Database;

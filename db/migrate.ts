@@ -13,7 +13,7 @@ const LOCK = sql`1937010276, 1`;
 
 interface MigrateOptions {
   /** Further migrations (those of the queue), run under the same lock, after ours. */
-  also?: (databaseUrl: string) => Promise<void>;
+  also?: (databaseUrl: string, db: Database) => Promise<void>;
   /** Where the migrations are, when not beside this file. */
   folder?: string;
 }
@@ -38,7 +38,7 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
     if (after.length !== expected.length) {
       throw new Error(`${expected.length} migrations are in the journal but ${after.length} were applied`);
     }
-    await options.also?.(databaseUrl);
+    await options.also?.(databaseUrl, db);
     // Released with the session, and asked for here so that a lock lost on the way does not go unnoticed.
     const [unlocked] = await db.execute<{ held: boolean }>(sql`select pg_advisory_unlock(${LOCK}) as held`);
     if (unlocked?.held !== true) throw new Error("The migration lock was lost while migrating; run it again");

@@ -1,6 +1,6 @@
 // What an entry point opens once and hands on in parts: the only place that decides what runs on what.
 // DATABASE_URL or an embedded Postgres; REDIS_URL or everything on Postgres.
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { type Database, openDatabase } from "../db/client.ts";
 import { openEmbedded } from "../db/embedded.ts";
@@ -11,14 +11,8 @@ import { registerSources, type SourcesFile } from "./ingest/sources.ts";
 import type { Config } from "./platform/config.ts";
 import { readOrMakeSecretKey, type SecretBox, secretBox } from "./platform/secrets.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "./programme/versions.ts";
-import {
-  closeQueueBackend,
-  migrateQueue,
-  openQueueBackend,
-  openQueues,
-  type Queues,
-} from "./queue/bullmq.ts";
-import { queueNames } from "./queue/catalogue.ts";
+import { migrateQueue } from "./queue/migrate.ts";
+import { openQueues, type Queues } from "./queue/queues.ts";
 import { openStandings, type ReadableStandings, redisForReading } from "./standings/reading.ts";
 import { redisStandings, type StandingsCache } from "./standings/redis.ts";
 
@@ -72,22 +66,17 @@ export async function openContext(
     opened.push(closeDatabase);
     if (registers) await registerSources(db, sources.sources);
 
-    const keys = sources.sources.map((source) => source.key);
-    const backend = openQueueBackend({
+    const queues = openQueues({
       redisUrl: config.redisUrl,
       databaseUrl: database.url,
       prefix: config.prefix,
-      connections: queueNames(keys).length + 6,
+      sources: sources.sources.map((source) => source.key),
+      log,
     });
-    opened.push(() => closeQueueBackend(backend));
-    const queues = openQueues(backend, keys, log);
     opened.push(() => queues.close());
 
     const reader = config.redisUrl === undefined ? undefined : await connectReader(config.redisUrl);
-    const writer =
-      config.redisUrl === undefined
-        ? undefined
-        : new Redis(config.redisUrl, { maxRetriesPerRequest: 2, commandTimeout: 5000 });
+    const writer = config.redisUrl === undefined ? undefined : await openWriter(config.redisUrl);
     writer?.on("error", (error) => {
       log.debug({ err: error }, "redis is out of reach");
     });
@@ -122,6 +111,7 @@ export async function openContext(
 
 /** The reader has no offline queue: a command that asks at once would find Redis unreachable while it still connects. */
 async function connectReader(url: string): Promise<Redis> {
+  const { Redis } = await import("ioredis");
   const reader = new Redis(url, redisForReading);
   await new Promise<void>((resolve) => {
     reader.once("ready", resolve).once("error", () => {
@@ -129,6 +119,11 @@ async function connectReader(url: string): Promise<Redis> {
     });
   });
   return reader;
+}
+
+async function openWriter(url: string): Promise<Redis> {
+  const { Redis } = await import("ioredis");
+  return new Redis(url, { maxRetriesPerRequest: 2, commandTimeout: 5000 });
 }
 
 async function findDatabase(config: Config, log: Logger): Promise<{ url: string; close(): Promise<void> }> {

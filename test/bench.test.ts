@@ -45,6 +45,15 @@ test("every bench prints one JSON line with its ratio, its limit and whether it 
       completeAgainSpeedup: aNumber,
     }),
     expect.objectContaining({
+      bench: "commands",
+      ratio: aNumber,
+      limit: { atMost: 16 },
+      ok: aBoolean,
+      emptySeconds: aNumber,
+      describesRatio: aNumber,
+      describesLimit: { atMost: 5 },
+    }),
+    expect.objectContaining({
       bench: "isolation",
       ratio: aNumber,
       limit: { atMost: 1.2 },
@@ -92,6 +101,6 @@ test("an unknown bench or size is a mistake of whoever asked", async () => {
   const { code, stdout, stderr } = await bench("colect");
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toContain(
-    "usage: npm run bench -- [collect] [isolation] [rescore] [rescore-sizes] [rescore-under-read]",
+    "usage: npm run bench -- [collect] [commands] [isolation] [rescore] [rescore-sizes] [rescore-under-read]",
   );
 });

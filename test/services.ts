@@ -5,15 +5,14 @@ import { chmodSync, mkdtempSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runMigrations } from "bullmq";
 import { sql } from "drizzle-orm";
 import { Redis } from "ioredis";
-import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { openDatabase } from "../db/client.ts";
 import { openEmbedded } from "../db/embedded.ts";
 import { findFreePort, readPostmaster } from "../db/embedded-server.ts";
 import { migrate } from "../db/migrate.ts";
+import { migrateQueue } from "../src/queue/migrate.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -94,17 +93,6 @@ async function createTemplate(databaseUrl: string, name: string, closers: Close[
     await close();
   });
   await migrate(Object.assign(new URL(databaseUrl), { pathname: `/${name}` }).href, { also: migrateQueue });
-}
-
-/** BullMQ's own tables, as they are when the queue lives in Postgres. */
-async function migrateQueue(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    await runMigrations(client, "bullmq");
-  } finally {
-    await client.end();
-  }
 }
 
 async function startRedis(closers: Close[]): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import { DelayedError, type Job, UnrecoverableError, type Worker } from "bullmq"
 import type { Logger } from "pino";
 import type { Context } from "../src/context.ts";
 import { SourceError } from "../src/platform/errors.ts";
-import { workerClasses, workerConnection } from "../src/queue/bullmq.ts";
+import { closeQueueBackend, openQueueBackend, workerClasses, workerConnection } from "../src/queue/bullmq.ts";
 import {
   collectQueue,
   type JobName,
@@ -70,13 +70,14 @@ export interface Runtime {
 
 export async function openRuntime(context: Context, backoff: Backoff = BACKOFF): Promise<Runtime> {
   const stopping = new AbortController();
-  const backend = context.queues.backend;
   const keys = context.sources.sources.map((source) => source.key);
   const concurrencies = new Map<string, number>(queueNames(keys).map((name) => [name, 1]));
   for (const source of context.sources.sources)
     concurrencies.set(collectQueue(source.key), source.concurrency);
   concurrencies.set("control", jobRules.sync.concurrency);
 
+  // A pool of the workers alone: it ends after them, whatever else of the process is closed before.
+  const backend = openQueueBackend(context.queues.options, concurrencies.size + 6);
   // Every worker meets an outage again and again: said once, until a job is taken up again.
   const complaints = new Set<string>();
   const connections = [...concurrencies].map(() => workerConnection(backend));
@@ -124,6 +125,7 @@ export async function openRuntime(context: Context, backoff: Backoff = BACKOFF):
       await Promise.all(workers.map((worker) => closeWithin(worker, DRAIN_MS + LAST_MS)));
       clearTimeout(deadline);
       for (const connection of connections) if ("disconnect" in connection) connection.disconnect();
+      await closeQueueBackend(backend);
     },
   };
 }

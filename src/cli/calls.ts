@@ -1,17 +1,21 @@
 // What every command is given: where it prints, how it opens what it works on, and how options are read.
 import { InvalidArgumentError } from "commander";
-import { requireQueue } from "../operations/queue.ts";
 import type { Output } from "../platform/terminal/output.ts";
 import { untilInterrupted } from "./interrupt.ts";
-import { type CommandParts, type Opened, withContext } from "./open.ts";
+import type { CommandParts, Opened, OpenOptions } from "./open.ts";
 
 export interface Json {
   json: boolean;
 }
 
+/** Modules that do the work are loaded by the action of a command: `--help` and a reading command load what they need only. */
 export interface Calls {
-  parts: CommandParts;
   output: Output;
+  /** Opens a context for a command that needs more than the two below. */
+  opening: <T>(
+    options: Omit<OpenOptions, "parts" | "output">,
+    work: (opened: Opened) => Promise<T>,
+  ) => Promise<T>;
   /** Opens a context for a command that calls no source, and closes it again. */
   reading: <T>(work: (opened: Opened) => Promise<T>) => Promise<T>;
   /** Opens a context with workers in this process, until the work is done or interrupted. */
@@ -24,16 +28,21 @@ export interface Calls {
 
 export function openCalls(parts: CommandParts, output: Output): Calls {
   const openWorkers: CommandParts["openWorkers"] = async (context, options) => {
+    const { requireQueue } = await import("../operations/queue.ts");
     await requireQueue(context);
     return parts.openWorkers(context, options);
   };
+  const opening: Calls["opening"] = async (options, work) => {
+    const { withContext } = await import("./open.ts");
+    return withContext({ parts, output, ...options }, work);
+  };
   return {
-    parts,
     output,
+    opening,
     openWorkers,
-    reading: (work) => withContext({ parts, output, callsSources: false }, work),
+    reading: (work) => opening({ callsSources: false }, work),
     working: (work) =>
-      withContext({ parts, output, callsSources: true }, (opened) =>
+      opening({ callsSources: true }, (opened) =>
         untilInterrupted(async (signal) => {
           const workers = await openWorkers(opened.context, { schedules: false });
           try {

@@ -2,7 +2,7 @@
 // opened and nobody is asked: the system is made of the recorded answers.
 import { type CaseOutcome, conform } from "../conformance/conform.ts";
 import type { Output } from "../platform/terminal/output.ts";
-import { readText } from "./open.ts";
+import { readText } from "./read-text.ts";
 
 const SIGNS: Record<CaseOutcome["outcome"], string> = { ok: "ok  ", failed: "FAIL", untried: "-   " };
 

@@ -11,7 +11,7 @@ import { lastOfWritten } from "../programme/calendar.ts";
 import { parseProgramme } from "../programme/document.ts";
 import { refuseUnlessEvaluable } from "../programme/versions.ts";
 import { describeEvidence } from "./evidence-line.ts";
-import { readText } from "./open.ts";
+import { readText } from "./read-text.ts";
 
 /** Of the evidence behind one achievement; the rest is counted. --json shows all of it. */
 const SHOWN = 12;

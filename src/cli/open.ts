@@ -1,7 +1,6 @@
 // What every command begins with: configuration, sources, context; and, with the example, its sandbox and its lists.
 import { access, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type Context, openContext } from "../context.ts";
 import { importConnections } from "../ingest/connections.ts";
 import { loadSources } from "../ingest/sources.ts";
@@ -10,7 +9,7 @@ import { type Config, loadProcessConfig } from "../platform/config.ts";
 import { UsageError } from "../platform/errors.ts";
 import { openLog } from "../platform/log.ts";
 import type { Output } from "../platform/terminal/output.ts";
-import { publishProgramme } from "../programme/versions.ts";
+import { hasProgramme, publishProgramme } from "../programme/versions.ts";
 
 /** What the command line is given from above: the handlers and the example's outside world (see standings.mjs). */
 export interface CommandParts {
@@ -21,6 +20,8 @@ export interface CommandParts {
     faults: boolean;
     log?: (line: string) => void;
   }): Promise<{ url: string; close(): Promise<void> }>;
+  /** Where the example's documents and lists are. */
+  exampleFolder: string;
 }
 
 export interface Opened {
@@ -29,7 +30,7 @@ export interface Opened {
   example: boolean;
 }
 
-interface OpenOptions {
+export interface OpenOptions {
   parts: CommandParts;
   output: Output;
   /** The command calls sources: with the example, its sandbox must be there. */
@@ -42,8 +43,6 @@ interface OpenOptions {
   logLevel?: "info";
 }
 
-const exampleFolder = fileURLToPath(new URL("../../examples/copernica/", import.meta.url));
-
 /** How db/client.ts begins to say that there is no database to be had. */
 export const UNUSABLE_DATABASE = "Cannot use Postgres";
 
@@ -53,7 +52,8 @@ export async function withContext<T>(options: OpenOptions, work: (opened: Opened
   const log = openLog(config.logLevel ?? options.logLevel ?? "warn", () => {
     options.output.endProgress();
   });
-  const file = await findSources(config);
+  const { exampleFolder } = options.parts;
+  const file = await findSources(config, exampleFolder);
   const example = dirname(file) === resolve(exampleFolder);
   const sources = await loadSources(file);
   const sandbox =
@@ -67,7 +67,7 @@ export async function withContext<T>(options: OpenOptions, work: (opened: Opened
       throw withRemedy(error, config);
     });
     try {
-      if (example) await importExample(context);
+      if (example) await importExample(context, exampleFolder);
       return await work({ context, example });
     } finally {
       await context.close();
@@ -85,7 +85,7 @@ function withRemedy(error: unknown, config: Config): unknown {
 }
 
 /** STANDINGS_SOURCES, or sources.yaml here, or (in a clone) the example. */
-async function findSources(config: Config): Promise<string> {
+async function findSources(config: Config, exampleFolder: string): Promise<string> {
   if (config.sourcesFile !== undefined) return resolve(config.sourcesFile);
   for (const candidate of [resolve("sources.yaml"), join(exampleFolder, "sources.yaml")]) {
     const found = await access(candidate).then(
@@ -98,10 +98,10 @@ async function findSources(config: Config): Promise<string> {
 }
 
 /** The example's programme, partners and connections. What is there already stays as it is, also a newer programme. */
-async function importExample(context: Context): Promise<void> {
-  const { db, secrets, programmes } = context;
+async function importExample(context: Context, exampleFolder: string): Promise<void> {
+  const { db, secrets } = context;
   const now = context.now();
-  if ((await programmes.inForce(db, now)) !== undefined) return;
+  if (await hasProgramme(db, now)) return;
   const read = (name: string) => readFile(join(exampleFolder, name), "utf8");
   await importPartners(db, { text: await read("partners.csv"), file: "partners.csv", now });
   await importConnections(db, secrets, {
@@ -115,14 +115,5 @@ async function importExample(context: Context): Promise<void> {
     file: "programme.yaml",
     publishedBy: "the example",
     now: context.now(),
-  });
-}
-
-/** For commands that only read a file. */
-export async function readText(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((cause: unknown) => {
-    throw new UsageError(
-      `${file}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`,
-    );
   });
 }

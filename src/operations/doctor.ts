@@ -65,7 +65,7 @@ async function checkDatabase(context: Context): Promise<string> {
 
 async function checkQueue(context: Context): Promise<string> {
   await requireQueue(context);
-  return context.queues.backend.kind === "redis" ? "BullMQ on Redis" : "BullMQ on Postgres (no REDIS_URL)";
+  return context.queues.kind === "redis" ? "BullMQ on Redis" : "BullMQ on Postgres (no REDIS_URL)";
 }
 
 async function checkStandings(context: Context): Promise<string> {

@@ -54,6 +54,13 @@ export function openProgrammeVersions(): ProgrammeVersions {
   };
 }
 
+/** Whether a version is in force at an instant, without loading it. */
+export async function hasProgramme(db: Database, at: Date): Promise<boolean> {
+  const [row] = await db.execute<{ there: boolean }>(sql`
+    select exists (select from programme_versions where effective_from <= ${at}) as there`);
+  return row?.there === true;
+}
+
 export interface Published {
   versionId: number;
   /** false: the version that is (or will be) in force then has this very text, so there is no new one. */

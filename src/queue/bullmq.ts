@@ -1,39 +1,9 @@
-// What jobs wait in: BullMQ's queues, on Redis or on Postgres. Which work there is says src/queue/catalogue.ts.
+// BullMQ's queues, on Redis or on Postgres. Only queues.ts, migrate.ts and workers/runtime.ts load this module.
 import { createPostgresBackend, createRedisBackend, type Queue, runMigrations, withBackend } from "bullmq";
 import { Redis } from "ioredis";
 import pg from "pg";
-import type { Logger } from "pino";
-import { type JobName, type JobPayload, jobOptions, jobPayloads, jobRules, queueNames } from "./catalogue.ts";
-
-/** A repeated job: every so many milliseconds, or by a cron pattern in a time zone. */
-interface Schedule {
-  id: string;
-  repeat: { every: number } | { pattern: string; tz: string };
-}
-
-export interface Queues {
-  backend: QueueBackend;
-  /**
-   * Nudges. Never throws because of the queue: what is not enqueued now is found by the next sweep; a failure is logged.
-   * So is work of a source that is not configured here: the sweep knows what to do about it. Throws when the payload is
-   * not the job's (a mistake in the code). `epoch` sets the nudge apart from earlier ones of the same work: a job that died
-   * with its worker stays active for half a minute, and must not keep its successor out.
-   */
-  nudge<Name extends JobName>(
-    name: Name,
-    payload: JobPayload<Name>,
-    options?: { delayMs?: number; epoch?: number },
-  ): Promise<void>;
-  /** Registers a schedule; any number of processes may, again and again. Throws when the queue is out of reach. */
-  schedule<Name extends JobName>(schedule: Schedule, name: Name, payload: JobPayload<Name>): Promise<void>;
-  /** The ids of the registered schedules. */
-  schedules(): Promise<string[]>;
-  /** Removes schedules that are not in the list (a source that is gone). */
-  keepSchedules(ids: string[]): Promise<void>;
-  /** Throws when the queue is out of reach. */
-  ping(): Promise<void>;
-  close(): Promise<void>;
-}
+import { jobOptions, jobPayloads, jobRules, queueNames } from "./catalogue.ts";
+import type { QueueOperations, QueueOptions } from "./contract.ts";
 
 /** What BullMQ runs on: chosen here and nowhere else. */
 export type QueueBackend =
@@ -47,19 +17,17 @@ const onPostgres = withBackend(createPostgresBackend);
 export const workerClasses = { redis: onRedis.Worker, postgres: onPostgres.Worker };
 
 /**
- * Redis where there is one, Postgres otherwise. `connections`: how many this process needs of Postgres for its workers
- * and queues: each worker pins one, and a pool without a free one hangs for ever.
+ * Redis where there is one, Postgres otherwise. `connections`: the size of the pool on Postgres. Each worker pins one, and
+ * BullMQ waits for ever on a pool without a free one.
  */
-export function openQueueBackend(options: {
-  redisUrl: string | undefined;
-  databaseUrl: string;
-  prefix: string;
-  connections: number;
-}): QueueBackend {
-  if (options.redisUrl !== undefined) return { kind: "redis", url: options.redisUrl, prefix: options.prefix };
+export function openQueueBackend(
+  { redisUrl, databaseUrl, prefix }: QueueOptions,
+  connections: number,
+): QueueBackend {
+  if (redisUrl !== undefined) return { kind: "redis", url: redisUrl, prefix };
   const pool = new pg.Pool({
-    connectionString: options.databaseUrl,
-    max: options.connections,
+    connectionString: databaseUrl,
+    max: connections,
     keepAlive: true,
     application_name: "standings queue",
     // BullMQ's statements name its tables without a schema.
@@ -67,11 +35,11 @@ export function openQueueBackend(options: {
   });
   // One listener a worker and queue: more than Node's warning limit, and none of them a leak.
   pool.setMaxListeners(0);
-  return { kind: "postgres", url: options.databaseUrl, pool, prefix: options.prefix };
+  return { kind: "postgres", url: databaseUrl, pool, prefix };
 }
 
-/** BullMQ's own tables (schema bullmq), for db/migrate.ts to create under its lock. */
-export async function migrateQueue(databaseUrl: string): Promise<void> {
+/** Applies BullMQ's own migrations (schema bullmq). */
+export async function applyQueueMigrations(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: "standings migrate" });
   await client.connect();
   try {
@@ -91,7 +59,9 @@ export function workerConnection(backend: QueueBackend): Redis | pg.Pool {
 }
 
 /** Opens the queues this process may enqueue into. */
-export function openQueues(backend: QueueBackend, sources: string[], log: Logger): Queues {
+export function openBullQueues(options: QueueOptions): QueueOperations & { close(): Promise<void> } {
+  const { sources, log } = options;
+  const backend = openQueueBackend(options, 4);
   // A producer fails fast: the caller's effect is in Postgres already, and the sweep repeats the nudge.
   const redis =
     backend.kind === "redis"
@@ -106,7 +76,7 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
   redis?.on("error", complain);
   const queues = new Map<string, Queue>();
   for (const name of queueNames(sources)) {
-    const options = {
+    const queueOptions = {
       prefix: backend.prefix,
       defaultJobOptions: {
         removeOnComplete: { age: 3600, count: 1000 },
@@ -115,8 +85,11 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
     };
     const queue =
       backend.kind === "postgres"
-        ? (new onPostgres.Queue(name, { ...options, connection: backend.pool as never }) as unknown as Queue)
-        : new onRedis.Queue(name, { ...options, connection: redis as never });
+        ? (new onPostgres.Queue(name, {
+            ...queueOptions,
+            connection: backend.pool as never,
+          }) as unknown as Queue)
+        : new onRedis.Queue(name, { ...queueOptions, connection: redis as never });
     queue.on("error", complain);
     queues.set(name, queue);
   }
@@ -126,8 +99,7 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
     return queue;
   };
   return {
-    backend,
-    async nudge(name, payload, options) {
+    async nudge(name, payload, { delayMs, epoch } = {}) {
       const data = jobPayloads[name].parse(payload) as never;
       const queue = queues.get(jobRules[name].queue(data));
       if (queue === undefined) {
@@ -135,8 +107,8 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
         return;
       }
       try {
-        const delay = options?.delayMs === undefined ? {} : { delay: Math.ceil(options.delayMs) };
-        await answered(queue.add(name, data, { ...jobOptions(name, data, options?.epoch), ...delay }));
+        const delay = delayMs === undefined ? {} : { delay: Math.ceil(delayMs) };
+        await answered(queue.add(name, data, { ...jobOptions(name, data, epoch), ...delay }));
         lastComplaint = "";
       } catch (error) {
         complain(error as Error);
@@ -163,6 +135,7 @@ export function openQueues(backend: QueueBackend, sources: string[], log: Logger
     async close() {
       await answered(Promise.all([...queues.values()].map((queue) => queue.close()))).catch(complain);
       redis?.disconnect();
+      await closeQueueBackend(backend);
     },
   };
 }
@@ -177,9 +150,9 @@ async function answered(work: Promise<unknown>): Promise<void> {
   await Promise.race([work, late]);
 }
 
-/** Ends what `openQueueBackend` opened; after the queues and the workers. */
+/** Ends what `openQueueBackend` opened; after the workers, because a BullMQ worker on an ended pool never stops retrying. */
 export async function closeQueueBackend(backend: QueueBackend): Promise<void> {
-  if (backend.kind === "postgres") await backend.pool.end();
+  if (backend.kind === "postgres" && !backend.pool.ending) await backend.pool.end();
 }
 
 /**

@@ -16,7 +16,7 @@ import { recordMessage } from "../ingest/messages.ts";
 import { toHint } from "../ingest/runs/hints.ts";
 import type { Source } from "../ingest/sources.ts";
 import type { SecretBox } from "../platform/secrets.ts";
-import type { Queues } from "../queue/bullmq.ts";
+import type { Queues } from "../queue/queues.ts";
 import { openTurns } from "./api/turns.ts";
 import { BrokenBodyError, readBody } from "./body.ts";
 

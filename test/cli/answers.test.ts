@@ -402,14 +402,14 @@ describe("evidence", () => {
     const before = await pointsOf();
     const [added] = await linesOf("identities", "add", ...identity);
     const after = before + (group?.points ?? 0);
-    expect(added).toBe(`2 pieces of evidence are ${name}'s now: ${before} → ${after} points.`);
+    expect(added).toBe(`2 pieces of evidence now belong to ${name}: ${before} → ${after} points.`);
     expect(await pointsOf()).toBe(after);
     await jsonOf("An identity", "identities", "list", slug, "--json");
     expect(await linesOf("identities", "list", slug)).toContainEqual(
       expect.stringMatching(new RegExp(`^email-domain +${key} +2$`)),
     );
     expect(await linesOf("identities", "remove", ...identity)).toEqual([
-      `2 pieces of evidence wait for a partner again: ${after} → ${before} points.`,
+      `2 pieces of evidence are unmatched again: ${after} → ${before} points.`,
     ]);
     expect((await call("identities", "remove", ...identity)).code).toBe(2);
     const taken = await call("identities", "add", "fjordpost", "crm", "1042");
@@ -425,9 +425,9 @@ describe("partners forget", () => {
     await linesOf("partners", "import", await fileWith("forget.csv", `slug,name\n${slug},To Be Forgotten\n`));
     const asked = await call("partners", "forget", slug, "--by", "ann");
     expect(asked).toMatchObject({ code: 2 });
-    expect(asked.stderr).toContain("if it is meant, add --yes");
+    expect(asked.stderr).toContain("cannot be undone; add --yes to confirm");
     const [said] = await linesOf("partners", "forget", slug, "--yes", "--by", "ann");
-    expect(said).toMatch(/^Forgotten: it is forgotten-\d+ now\. Erased from 0 pieces of evidence/);
+    expect(said).toMatch(/^Forgotten: the partner is now forgotten-\d+\. Erased from 0 pieces of evidence/);
     expect((await call("explain", slug)).code).toBe(2);
     expect(await answerOf(open.env, "ranking", "--json")).not.toMatch(/forgotten/i);
     // So that the tests that follow count the partners they know.
@@ -560,7 +560,7 @@ describe("publish", () => {
   test("of the text that is in force changes nothing, and says so", async () => {
     const before = await countLines();
     const file = await fileWith("same.yaml", await readFile(programme, "utf8"));
-    expect(await linesOf("publish", file)).toEqual(["Version 1 is this text already; nothing changed."]);
+    expect(await linesOf("publish", file)).toEqual(["Version 1 already has this text; nothing changed."]);
     expect(await countLines()).toBe(before);
   });
 
@@ -576,7 +576,7 @@ describe("publish", () => {
       "Version 2 comes into force on 2099-03-29 03:00:00 (Europe/Amsterdam); until then version 1 is in force.";
     expect(await linesOf("publish", file)).toEqual([beginning]);
     expect(await linesOf("publish", file)).toEqual([
-      "Version 2 is this text already; nothing changed.",
+      "Version 2 already has this text; nothing changed.",
       beginning,
     ]);
     expect(await countLines()).toBe(before);

@@ -1,5 +1,6 @@
 // A standings command within the test's own process: what it printed and its exit code. What is signalled, piped or killed
 // is spawned instead (Deployment.spawn).
+import { fileURLToPath } from "node:url";
 import { runCommand } from "../../src/cli/main.ts";
 import type { CommandParts } from "../../src/cli/open.ts";
 import { openWorkers } from "../../workers/main.ts";
@@ -42,4 +43,5 @@ export const parts: CommandParts = {
   openWorkers: (context, options) =>
     openWorkers(context, { ...options, backoff: { firstMs: 1000, mostMs: 1000 } }),
   openSandbox: () => Promise.reject(new Error("no test opens the example's sandbox")),
+  exampleFolder: fileURLToPath(new URL("../../examples/copernica/", import.meta.url)),
 };

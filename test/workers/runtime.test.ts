@@ -5,6 +5,7 @@ import { send } from "../../src/conformance/server.ts";
 import type { Context } from "../../src/context.ts";
 import { readRuns } from "../../src/ingest/runs/runs.ts";
 import { beginSync } from "../../src/operations/sync.ts";
+import { closeQueueBackend, openQueueBackend } from "../../src/queue/bullmq.ts";
 import { openRuntime, type Runtime } from "../../workers/runtime.ts";
 import { until } from "../e2e/deployment.ts";
 import { type OneSource, openOneSource, readStates, readTrouble } from "./source.ts";
@@ -35,7 +36,7 @@ const untilStates = (...states: string[]) =>
 
 /** A queue as somebody else would open it, past the catalogue. */
 async function withQueue<T>(name: string, use: (queue: Queue) => Promise<T>): Promise<T> {
-  const { backend } = open.context.queues;
+  const backend = openQueueBackend(open.context.queues.options, 2);
   if (backend.kind !== "postgres") throw new Error("the queue is expected on Postgres");
   const { Queue: PostgresQueue } = withBackend(createPostgresBackend);
   const queue = new PostgresQueue(name, { connection: backend.pool as never, prefix: backend.prefix });
@@ -45,6 +46,7 @@ async function withQueue<T>(name: string, use: (queue: Queue) => Promise<T>): Pr
     return await use(queue as unknown as Queue);
   } finally {
     await queue.close();
+    await closeQueueBackend(backend);
   }
 }
 

@@ -7,7 +7,7 @@ import { startReconcile } from "../../src/ingest/runs/reconcile.ts";
 import { startRescore } from "../../src/ingest/runs/rescore.ts";
 import { readRuns } from "../../src/ingest/runs/runs.ts";
 import { claimCollection, readOpenConnections, startSync } from "../../src/ingest/runs/sync.ts";
-import { openQueues } from "../../src/queue/bullmq.ts";
+import { openQueues } from "../../src/queue/queues.ts";
 import { openRuntime, type Runtime } from "../../workers/runtime.ts";
 import { sweep } from "../../workers/sweep.ts";
 import { backends, type Deployment, openDeployment, until } from "../e2e/deployment.ts";
@@ -69,11 +69,13 @@ describe("a source that is gone from sources.yaml", () => {
 
   beforeEach(() => {
     const sources = context.sources.sources.filter(({ key }) => key !== "fairs");
-    const queues = openQueues(
-      context.queues.backend,
-      sources.map(({ key }) => key),
-      context.log,
-    );
+    const queues = openQueues({
+      redisUrl: context.config.redisUrl,
+      databaseUrl: context.databaseUrl,
+      prefix: context.config.prefix,
+      sources: sources.map(({ key }) => key),
+      log: context.log,
+    });
     fewer = { ...context, queues, sources: { ...context.sources, sources } };
   });
   afterEach(async () => {

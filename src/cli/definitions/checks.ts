@@ -1,18 +1,16 @@
 // The commands that look for trouble: verify, doctor.
 import type { Command } from "commander";
 import type { Context } from "../../context.ts";
-import { verify } from "../../scoring/verify.ts";
 import type { Calls, Json } from "../calls.ts";
-import { runDoctor } from "../doctor.ts";
-import { withContext } from "../open.ts";
 
-export function addChecks(program: Command, { parts, output, reading, failing }: Calls): void {
+export function addChecks(program: Command, { opening, output, reading, failing }: Calls): void {
   program
     .command("verify")
     .description("holds every stored score against the evidence; the only acceptable drift is 0")
     .option("--json", "as JSON", false)
     .action(async ({ json }: Json) => {
       await reading(async ({ context }) => {
+        const { verify } = await import("../../scoring/verify.ts");
         const verification = await verify(context.db, context.programmes, context.now());
         if (json) output.print(JSON.stringify(verification));
         else {
@@ -33,7 +31,8 @@ export function addChecks(program: Command, { parts, output, reading, failing }:
     .option("--json", "as JSON", false)
     .action(async (options: Json) => {
       const open = <T>(work: (context: Context) => Promise<T>) =>
-        withContext({ parts, output, callsSources: true }, ({ context }) => work(context));
+        opening({ callsSources: true }, ({ context }) => work(context));
+      const { runDoctor } = await import("../doctor.ts");
       failing(await runDoctor(open, output, options));
     });
 }

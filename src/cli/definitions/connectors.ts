@@ -1,12 +1,9 @@
 // The commands for whoever connects a system: connectors check, connectors conform.
 import type { Command } from "commander";
 import type { Calls, Json } from "../calls.ts";
-import { checkAndReport } from "../check.ts";
-import { conformDocument } from "../conform.ts";
 import { untilInterrupted } from "../interrupt.ts";
-import { withContext } from "../open.ts";
 
-export function addConnectors(program: Command, { parts, output, failing }: Calls): void {
+export function addConnectors(program: Command, { opening, output, failing }: Calls): void {
   const connectors = program.command("connectors").description("for whoever connects a system");
   connectors
     .command("check")
@@ -17,8 +14,9 @@ export function addConnectors(program: Command, { parts, output, failing }: Call
     .option("--connection <key>", "which of its connections, where it has several; without it the first")
     .option("--json", "as JSON", false)
     .action(async (source: string, { connection, json }: Json & { connection?: string }) => {
-      await withContext({ parts, output, callsSources: true, looks: true }, ({ context }) =>
+      await opening({ callsSources: true, looks: true }, ({ context }) =>
         untilInterrupted(async (signal) => {
+          const { checkAndReport } = await import("../check.ts");
           failing(await checkAndReport(context, output, { source, connection, json, signal }));
         }),
       );
@@ -32,6 +30,7 @@ export function addConnectors(program: Command, { parts, output, failing }: Call
     .requiredOption("--fixture <file>", "recorded answers, as docs/connectors/conformance.md describes them")
     .option("--json", "as JSON", false)
     .action(async (document: string, { fixture, json }: Json & { fixture: string }) => {
+      const { conformDocument } = await import("../conform.ts");
       failing(await conformDocument(output, { document, fixture, json }));
     });
 }

@@ -1,8 +1,6 @@
 // The commands about evidence and whose it is: evidence quarantined, evidence unmatched, identities.
 import type { Command } from "commander";
 import type { Calls, Json } from "../calls.ts";
-import { printQuarantined, printUnmatched } from "../evidence.ts";
-import { addAndReport, printIdentities, removeAndReport } from "../identities.ts";
 
 export function addEvidence(program: Command, { output, reading, working }: Calls): void {
   const evidence = program.command("evidence").description("evidence that needs a person");
@@ -10,12 +8,20 @@ export function addEvidence(program: Command, { output, reading, working }: Call
     .command("quarantined")
     .description("rows of sources that are there and cannot be read, with the reason")
     .option("--json", "as JSON", false)
-    .action((options: Json) => reading(({ context }) => printQuarantined(context, output, options)));
+    .action((options: Json) =>
+      reading(async ({ context }) =>
+        (await import("../evidence.ts")).printQuarantined(context, output, options),
+      ),
+    );
   evidence
     .command("unmatched")
     .description("evidence that waits for a partner, by identity, with the points that wait")
     .option("--json", "as JSON", false)
-    .action((options: Json) => reading(({ context }) => printUnmatched(context, output, options)));
+    .action((options: Json) =>
+      reading(async ({ context }) =>
+        (await import("../evidence.ts")).printUnmatched(context, output, options),
+      ),
+    );
 
   const identities = program.command("identities").description("the names under which sources know partners");
   identities
@@ -26,6 +32,7 @@ export function addEvidence(program: Command, { output, reading, working }: Call
     .argument("<key>", "such as agency.example")
     .action(async (partner: string, namespace: string, key: string) => {
       await working(async ({ context }, signal) => {
+        const { addAndReport } = await import("../identities.ts");
         await addAndReport(context, output, { partner, identity: { namespace, key } }, signal);
       });
     });
@@ -37,6 +44,7 @@ export function addEvidence(program: Command, { output, reading, working }: Call
     .argument("<key>", "such as agency.example")
     .action(async (partner: string, namespace: string, key: string) => {
       await working(async ({ context }, signal) => {
+        const { removeAndReport } = await import("../identities.ts");
         await removeAndReport(context, output, { partner, identity: { namespace, key } }, signal);
       });
     });
@@ -46,6 +54,8 @@ export function addEvidence(program: Command, { output, reading, working }: Call
     .argument("<partner>", "its slug")
     .option("--json", "as JSON", false)
     .action((partner: string, { json }: Json) =>
-      reading(({ context }) => printIdentities(context, output, { partner, json })),
+      reading(async ({ context }) =>
+        (await import("../identities.ts")).printIdentities(context, output, { partner, json }),
+      ),
     );
 }

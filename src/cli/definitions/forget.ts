@@ -2,7 +2,6 @@
 import type { Command } from "commander";
 import { readAdministrator } from "../administrator.ts";
 import { BY, type By, type Calls } from "../calls.ts";
-import { forgetAndReport } from "../forget.ts";
 
 /** Into the group that src/cli/definitions/partners.ts has made. */
 export function addForget(program: Command, { output, working }: Calls): void {
@@ -16,6 +15,7 @@ export function addForget(program: Command, { output, working }: Calls): void {
     .action(async (partner: string, { yes, by }: By & { yes: boolean }) => {
       await working(async ({ context }, signal) => {
         const request = { partner, yes, by: readAdministrator(by, context.config.admin) };
+        const { forgetAndReport } = await import("../forget.ts");
         await forgetAndReport(context, output, request, signal);
       });
     });

@@ -1,13 +1,9 @@
 // The commands about partners and the credentials of sources: partners import, merge and unmerge, adjust, adjustments,
 // connections import.
 import { type Command, InvalidArgumentError } from "commander";
-import { importConnections } from "../../ingest/connections.ts";
-import { importPartnerList } from "../../operations/partners.ts";
-import { adjustAndReport, printAdjustments, revokeAndReport } from "../adjust.ts";
 import { readAdministrator } from "../administrator.ts";
 import { BY, type By, type Calls, type Json, positive } from "../calls.ts";
-import { mergeAndReport, unmergeAndReport } from "../merge.ts";
-import { readText } from "../open.ts";
+import { readText } from "../read-text.ts";
 
 export function addPartners(program: Command, calls: Calls): void {
   addPartnerCommands(program, calls);
@@ -25,6 +21,7 @@ function addPartnerCommands(program: Command, { output, reading, working, failin
       const text = await readText(file);
       await reading(async ({ context }) => {
         const list = { text, file };
+        const { importPartnerList } = await import("../../operations/partners.ts");
         const { added, changed, unchanged, matched } = await importPartnerList(context, list);
         output.print(
           `${added} added, ${changed} changed, ${unchanged} as before; ${matched} pieces of evidence matched.`,
@@ -43,6 +40,7 @@ function addPartnerCommands(program: Command, { output, reading, working, failin
     .action(async (partner: string, into: string, { by }: By) => {
       await working(async ({ context }, signal) => {
         const request = { partner, into, by: readAdministrator(by, context.config.admin) };
+        const { mergeAndReport } = await import("../merge.ts");
         failing(await mergeAndReport(context, output, request, signal));
       });
     });
@@ -55,6 +53,7 @@ function addPartnerCommands(program: Command, { output, reading, working, failin
     .action(async (partner: string, { by }: By) => {
       await working(async ({ context }, signal) => {
         const request = { partner, by: readAdministrator(by, context.config.admin) };
+        const { unmergeAndReport } = await import("../merge.ts");
         failing(await unmergeAndReport(context, output, request, signal));
       });
     });
@@ -76,6 +75,7 @@ function addAdjustments(program: Command, { output, reading, working, failing }:
       await working(async ({ context }, signal) => {
         const by = readAdministrator(options.by, context.config.admin);
         const request = { partner, points: given, reason: options.reason, until: options.until, by };
+        const { adjustAndReport } = await import("../adjust.ts");
         failing(await adjustAndReport(context, output, request, signal));
       });
     });
@@ -88,7 +88,9 @@ function addAdjustments(program: Command, { output, reading, working, failing }:
     .argument("[partner]", "only this partner's")
     .option("--json", "as JSON", false)
     .action((partner: string | undefined, { json }: Json) =>
-      reading(({ context }) => printAdjustments(context, output, { partner, json })),
+      reading(async ({ context }) =>
+        (await import("../adjust.ts")).printAdjustments(context, output, { partner, json }),
+      ),
     );
   adjustments
     .command("revoke")
@@ -98,6 +100,7 @@ function addAdjustments(program: Command, { output, reading, working, failing }:
     .action(async (id: number, { by }: By) => {
       await working(async ({ context }, signal) => {
         const request = { id, by: readAdministrator(by, context.config.admin) };
+        const { revokeAndReport } = await import("../adjust.ts");
         failing(await revokeAndReport(context, output, request, signal));
       });
     });
@@ -114,6 +117,7 @@ function addConnections(program: Command, { output, reading }: Calls): void {
     .action(async (source: string, file: string) => {
       const text = await readText(file);
       await reading(async ({ context }) => {
+        const { importConnections } = await import("../../ingest/connections.ts");
         const { added, changed, unchanged } = await importConnections(context.db, context.secrets, {
           source,
           text,

@@ -1,9 +1,7 @@
 // The commands about the programme: simulate, publish.
 import type { Command } from "commander";
 import type { Calls, Json } from "../calls.ts";
-import { readText } from "../open.ts";
-import { publishAndReport } from "../publish.ts";
-import { printSimulation } from "../simulate.ts";
+import { readText } from "../read-text.ts";
 
 export function addProgramme(program: Command, { output, reading, working, failing }: Calls): void {
   program
@@ -13,6 +11,7 @@ export function addProgramme(program: Command, { output, reading, working, faili
     .option("--json", "as JSON", false)
     .action(async (file: string, { json }: Json) => {
       const text = await readText(file);
+      const { printSimulation } = await import("../simulate.ts");
       await reading(({ context }) => printSimulation(context, output, { text, file, json }));
     });
 
@@ -23,6 +22,7 @@ export function addProgramme(program: Command, { output, reading, working, faili
     .action(async (file: string) => {
       const text = await readText(file);
       await working(async ({ context }, signal) => {
+        const { publishAndReport } = await import("../publish.ts");
         failing(await publishAndReport(context, output, { text, file }, signal));
       });
     });

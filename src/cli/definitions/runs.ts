@@ -1,11 +1,7 @@
 // The commands that begin runs and show them: sync, reconcile, rescore, runs.
 import type { Command } from "commander";
-import { beginRescore } from "../../operations/rescore.ts";
-import { beginReconcile, beginSync } from "../../operations/sync.ts";
 import { readAdministrator } from "../administrator.ts";
 import { BY, type By, type Calls, type Json, positive } from "../calls.ts";
-import { cancel, decide, printHeld, printRuns } from "../runs.ts";
-import { finishAndReport } from "../sync.ts";
 
 type RescoreCall = Json & {
   partner?: string;
@@ -26,7 +22,9 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .action(async (sources: string[], { full, now, json }: Json & { full: boolean; now: boolean }) => {
       await working(async ({ context }, signal) => {
         const heed = now ? "nothing" : "waits";
+        const { beginSync } = await import("../../operations/sync.ts");
         const runIds = await beginSync(context, { sources, full, askedBy: "command line", heed });
+        const { finishAndReport } = await import("../sync.ts");
         failing(await finishAndReport(context, output, { runIds, json, signal }));
       });
     });
@@ -39,7 +37,9 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .option("--json", "the run as JSON", false)
     .action(async ({ json }: Json) => {
       await working(async ({ context }, signal) => {
+        const { beginReconcile } = await import("../../operations/sync.ts");
         const { runId } = await beginReconcile(context, "command line");
+        const { finishAndReport } = await import("../sync.ts");
         failing(await finishAndReport(context, output, { runIds: [runId], json, signal }));
       });
     });
@@ -55,7 +55,9 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .option("--json", "the run and the changes as JSON", false)
     .action(async (options: RescoreCall) => {
       await working(async ({ context }, signal) => {
+        const { beginRescore } = await import("../../operations/rescore.ts");
         const runId = await beginRescore(context, options);
+        const { finishAndReport } = await import("../sync.ts");
         failing(await finishAndReport(context, output, { runIds: [runId], json: options.json, signal }));
       });
     });
@@ -66,7 +68,7 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .option("--limit <n>", "how many", positive, 20)
     .option("--json", "as JSON", false)
     .action((options: Json & { limit: number }) =>
-      reading(({ context }) => printRuns(context, output, options)),
+      reading(async ({ context }) => (await import("../runs.ts")).printRuns(context, output, options)),
     );
   runs
     .command("held")
@@ -75,7 +77,9 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .option("--json", "as JSON", false)
     .action((runId: number, _: Json, command: Command) => {
       const { json } = command.optsWithGlobals<Json>();
-      return reading(({ context }) => printHeld(context, output, { runId, json }));
+      return reading(async ({ context }) =>
+        (await import("../runs.ts")).printHeld(context, output, { runId, json }),
+      );
     });
   for (const [name, decision, description] of decisions) {
     runs
@@ -84,8 +88,12 @@ export function addRuns(program: Command, { output, reading, working, failing }:
       .argument("<run>", "its number", positive)
       .option(...BY)
       .action((runId: number, { by }: By) =>
-        reading(({ context }) =>
-          decide(context, output, { runId, decision, by: readAdministrator(by, context.config.admin) }),
+        reading(async ({ context }) =>
+          (await import("../runs.ts")).decide(context, output, {
+            runId,
+            decision,
+            by: readAdministrator(by, context.config.admin),
+          }),
         ),
       );
   }
@@ -95,8 +103,11 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .argument("<run>", "its number", positive)
     .option(...BY)
     .action((runId: number, { by }: By) =>
-      reading(({ context }) =>
-        cancel(context, output, { runId, by: readAdministrator(by, context.config.admin) }),
+      reading(async ({ context }) =>
+        (await import("../runs.ts")).cancel(context, output, {
+          runId,
+          by: readAdministrator(by, context.config.admin),
+        }),
       ),
     );
 }

@@ -2,9 +2,8 @@
 import { type Command, Option } from "commander";
 import { locales } from "../../messages/messages.ts";
 import { type Calls, type Json, positive } from "../calls.ts";
-import { type ExplainOptions, printExplanation } from "../explain.ts";
-import { type HistoryOptions, printHistory } from "../history.ts";
-import { printRanking } from "../ranking.ts";
+import type { ExplainOptions } from "../explain.ts";
+import type { HistoryOptions } from "../history.ts";
 
 export function addScores(program: Command, { output, reading }: Calls): void {
   program
@@ -13,7 +12,7 @@ export function addScores(program: Command, { output, reading }: Calls): void {
     .option("--top <n>", "only the first n", positive)
     .option("--json", "as JSON", false)
     .action((options: Json & { top?: number }) =>
-      reading(({ context }) => printRanking(context, output, options)),
+      reading(async ({ context }) => (await import("../ranking.ts")).printRanking(context, output, options)),
     );
 
   program
@@ -26,7 +25,9 @@ export function addScores(program: Command, { output, reading }: Calls): void {
     .addOption(language())
     .option("--json", "as JSON", false)
     .action((slug: string, options: Omit<ExplainOptions, "slug">) =>
-      reading(({ context }) => printExplanation(context, output, { slug, ...options })),
+      reading(async ({ context }) =>
+        (await import("../explain.ts")).printExplanation(context, output, { slug, ...options }),
+      ),
     );
 
   program
@@ -39,7 +40,9 @@ export function addScores(program: Command, { output, reading }: Calls): void {
     .addOption(language())
     .option("--json", "as JSON", false)
     .action((slug: string, options: Omit<HistoryOptions, "slug">) =>
-      reading(({ context }) => printHistory(context, output, { slug, ...options })),
+      reading(async ({ context }) =>
+        (await import("../history.ts")).printHistory(context, output, { slug, ...options }),
+      ),
     );
 }
 

@@ -2,18 +2,20 @@
 import type { Command } from "commander";
 import type { Calls } from "../calls.ts";
 import { aborted, untilInterrupted } from "../interrupt.ts";
-import { withContext } from "../open.ts";
-import { runFirstSync, serve, watch } from "../start.ts";
 
-export function addServing(program: Command, { parts, output, openWorkers, reading, failing }: Calls): void {
+export function addServing(
+  program: Command,
+  { opening, output, openWorkers, reading, failing }: Calls,
+): void {
   program
     .command("start")
     .description("everything in one process: first sync, standings, then live changes and the JSON API")
     .option("--once", "exit after the first complete sync", false)
     .action(async ({ once }: { once: boolean }) => {
-      await withContext({ parts, output, callsSources: true, alive: !once }, ({ context }) =>
+      await opening({ callsSources: true, alive: !once }, ({ context }) =>
         untilInterrupted(async (signal) => {
           // First: where another process has the port, that is said before minutes of syncing.
+          const { runFirstSync, serve, watch } = await import("../start.ts");
           const web = once ? undefined : await serve(context);
           try {
             const workers = await openWorkers(context, { schedules: !once });
@@ -35,7 +37,7 @@ export function addServing(program: Command, { parts, output, openWorkers, readi
     .command("worker")
     .description("runs jobs until it is told to stop (SIGTERM); as many as you like, side by side")
     .action(async () => {
-      await withContext({ parts, output, callsSources: true, logLevel: "info" }, ({ context }) =>
+      await opening({ callsSources: true, logLevel: "info" }, ({ context }) =>
         untilInterrupted(async (signal) => {
           const workers = await openWorkers(context, { schedules: true });
           output.note("The worker runs.");
@@ -49,8 +51,9 @@ export function addServing(program: Command, { parts, output, openWorkers, readi
     .command("api")
     .description("serves the JSON API only")
     .action(async () => {
-      await withContext({ parts, output, callsSources: false, logLevel: "info" }, ({ context }) =>
+      await opening({ callsSources: false, logLevel: "info" }, ({ context }) =>
         untilInterrupted(async (signal) => {
+          const { serve } = await import("../start.ts");
           const web = await serve(context);
           output.note(`The API is on http://${context.config.host}:${web.port}/api/standings.`);
           await aborted(signal);

@@ -2,8 +2,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Locale, locales } from "../../messages/messages.ts";
 import { type Calls, type Json, positive } from "../calls.ts";
-import { printForecast } from "../forecast.ts";
-import { printQuickWins } from "../quick-wins.ts";
 
 interface Said extends Json {
   lang: Locale;
@@ -17,7 +15,9 @@ export function addWins(program: Command, { output, reading }: Calls): void {
     .option("--json", "as JSON", false)
     .addOption(language())
     .action((slug: string, { json, lang }: Said) =>
-      reading(({ context }) => printQuickWins(context, output, { slug, json, locale: lang })),
+      reading(async ({ context }) =>
+        (await import("../quick-wins.ts")).printQuickWins(context, output, { slug, json, locale: lang }),
+      ),
     );
 
   program
@@ -28,7 +28,9 @@ export function addWins(program: Command, { output, reading }: Calls): void {
     .option("--json", "as JSON", false)
     .addOption(language())
     .action((slug: string, { days, json, lang }: Said & { days: number }) =>
-      reading(({ context }) => printForecast(context, output, { slug, days, json, locale: lang })),
+      reading(async ({ context }) =>
+        (await import("../forecast.ts")).printForecast(context, output, { slug, days, json, locale: lang }),
+      ),
     );
 }
 

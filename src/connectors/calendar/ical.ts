@@ -6,7 +6,7 @@ import { SourceError } from "../../platform/errors.ts";
 import { defineConnector, type EvidenceFact, type PullInput, type QuarantinedRow } from "../connector.ts";
 import { readInstant, timeZoneSchema, toFact } from "../facts.ts";
 import { type Component, propertiesOf, readComponents, textOf, textsOf } from "./lines.ts";
-import { type Occurrence, readOccurrences } from "./times.ts";
+import type { Occurrence } from "./times.ts";
 
 const FACTS_A_PAGE = 500;
 const MAX_FACTS = 100_000;
@@ -113,6 +113,7 @@ async function* readFacts(input: Input): AsyncGenerator<EventFacts, void, undefi
   if (from === undefined) throw new SourceError("config", "since: expected a date");
   const window = { from, until: new Date(now.getTime() + AHEAD_MS), timeZone: settings.timeZone };
   const components = partnersOnly(readComponents(answer.text, whereOf(input)), settings);
+  const { readOccurrences } = await import("./times.ts");
   for await (const event of readOccurrences(components, window)) {
     if (!Array.isArray(event)) {
       yield { facts: [], refused: [keepAside(event.uid, event.reason)] };

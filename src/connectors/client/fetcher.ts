@@ -1,12 +1,12 @@
 // The only HTTP client: time and size limits, no way into private networks, redirects by hand, failures classified.
-// It never retries and never waits: retry lives in the runtime of the jobs, and undici's own cuts Retry-After to 30 s.
-import { Agent, buildConnector, request } from "undici";
+// It never retries and never waits: the runtime of the jobs retries, and undici's own retry cuts Retry-After to 30 s.
 import { SourceError } from "../../platform/errors.ts";
 import { describe, type Expectation, type FetchResponse, refusal, retryAfterMs } from "./answers.ts";
 import { ENCODINGS, readBody } from "./body.ts";
 import type { Gate } from "./gate.ts";
-import { parseUrl, portOf, type Resolve, toGuard } from "./guard.ts";
+import { parseUrl, type Resolve, toGuard } from "./guard.ts";
 import { isRedirect, toRedirected } from "./redirects.ts";
+import type { Transport } from "./transport.ts";
 import { toConditions, toValidators, type ValidatorMemory } from "./validators.ts";
 
 export interface FetchRequest {
@@ -97,14 +97,11 @@ export function openFetcher(options: {
 }): Fetcher {
   const limits = { ...LIMITS, ...options.limits };
   const guard = toGuard(options.allowPrivate, options.resolve);
-  const agent = new Agent({
-    // A connector for each connection, because only here the port is known to the lookup.
-    connect: (target, callback) => {
-      buildConnector({ timeout: limits.connectMs, lookup: guard.lookup(portOf(target)) })(target, callback);
-    },
-    headersTimeout: limits.headersMs,
-    bodyTimeout: limits.bodyMs,
-  });
+  let opening: Promise<Transport> | undefined;
+  const openOnce = () => {
+    opening ??= import("./transport.ts").then(({ openTransport }) => openTransport(limits, guard));
+    return opening;
+  };
 
   /** One request and its whole answer. Throws what undici throws, or the SourceError of a body. */
   async function send(
@@ -113,7 +110,8 @@ export function openFetcher(options: {
     where: string,
     signal: AbortSignal,
   ): Promise<FetchResponse> {
-    const response = await request(url, {
+    const transport = await openOnce();
+    const response = await transport.request(url, {
       method: hop.method ?? "GET",
       headers: {
         accept: ACCEPTED[hop.expect],
@@ -122,7 +120,6 @@ export function openFetcher(options: {
         ...hop.headers,
       },
       body: hop.body ?? null,
-      dispatcher: agent,
       signal,
     });
     const headers = joinHeaders(response.headers);
@@ -177,7 +174,7 @@ export function openFetcher(options: {
           hop = toRedirected(hop, url, answer, where);
         }
       },
-    close: () => agent.destroy(),
+    close: async () => (await opening)?.close(),
   };
 }
 

@@ -9,7 +9,7 @@ import { defineConnector, type EvidenceFact, type PullInput, type QuarantinedRow
 import { timeZoneSchema, toFact } from "../facts.ts";
 import { toPlainText } from "../markup.ts";
 import { readFeedDate } from "./dates.ts";
-import { type Entry, readEntries } from "./entries.ts";
+import type { Entry } from "./entries.ts";
 
 const FACTS_A_PAGE = 500;
 
@@ -89,6 +89,7 @@ async function readFacts(input: Input): Promise<FeedFacts | "unchanged"> {
     conditional: true,
   });
   if (answer.status === 304) return "unchanged";
+  const { readEntries } = await import("./entries.ts");
   const entries = readEntries(answer, new URL(settings.url), whereOf(input));
   const facts = new Map<string, EvidenceFact>();
   const quarantined: QuarantinedRow[] = [];

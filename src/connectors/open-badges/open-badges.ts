@@ -6,7 +6,7 @@ import { defineConnector, type EvidenceFact, type PullInput, type QuarantinedRow
 import { sift } from "../facts.ts";
 import { toEvidence, toExternalId } from "./badge.ts";
 import { openDocuments } from "./documents.ts";
-import { type Outcome, verifyEntry } from "./entries.ts";
+import type { Outcome } from "./entries.ts";
 import { BadgeRefusal } from "./refusal.ts";
 import type { StatusTrust } from "./status.ts";
 
@@ -112,6 +112,8 @@ async function* judge(input: Input): AsyncGenerator<Verdict, void, undefined> {
     now,
     statusLists: new Map(),
   };
+  // The packages for signatures take a third of a second to load.
+  const { verifyEntry } = await import("./entries.ts");
   const seen = new Set<string>();
   for (const [index, entry] of entries.entries()) {
     signal.throwIfAborted();
