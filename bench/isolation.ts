@@ -137,7 +137,7 @@ async function phase(context: Context, syncs: number): Promise<number[]> {
 function begin(context: Context, systems: number[]): Promise<number[]> {
   const sources = systems.map(nameOf);
   // What asked to be left alone in an earlier round is called again.
-  return beginSync(context, { sources, full: false, askedBy: "bench", heed: "nothing" });
+  return beginSync(context, { sources, full: false, askedBy: "bench", respect: "nothing" });
 }
 
 async function untilEnded(context: Context, runs: number[]): Promise<void> {

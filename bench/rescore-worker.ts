@@ -30,8 +30,6 @@ const work: Work = {
   now: () => new Date(instant),
   queues: { ...context.queues, nudge: () => Promise.resolve() },
   signal: new AbortController().signal,
-  tryOnce: () => undefined,
-  onFailure: () => undefined,
 };
 const tell = (report: Report) => process.send?.(report);
 
@@ -43,8 +41,9 @@ async function obey(order: Order): Promise<void> {
     process.disconnect();
     return;
   }
-  await rescore(order, work);
-  await rank({}, work);
+  for (const result of [await rescore(order, work), await rank({}, work)]) {
+    if (result.state === "failed") throw result.error;
+  }
   tell({ done: true });
 }
 

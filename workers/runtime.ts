@@ -5,6 +5,7 @@ import { DelayedError, type Job, UnrecoverableError, type Worker } from "bullmq"
 import type { Logger } from "pino";
 import type { Context } from "../src/context.ts";
 import { SourceError } from "../src/platform/errors.ts";
+import { storable } from "../src/platform/text.ts";
 import { closeQueueBackend, openQueueBackend, workerClasses, workerConnection } from "../src/queue/bullmq.ts";
 import {
   collectQueue,
@@ -17,7 +18,7 @@ import {
 } from "../src/queue/catalogue.ts";
 import { clock } from "./clock.ts";
 import { collect } from "./collect.ts";
-import type { Failure, Handler } from "./handler.ts";
+import type { Handler, HandlerResult } from "./handler.ts";
 import { rank } from "./rank.ts";
 import { reconcile } from "./reconcile.ts";
 import { rescore } from "./rescore.ts";
@@ -41,6 +42,9 @@ const DRAIN_MS = 10_000;
 
 /** What an aborted job may still need to hand itself back. A queue that is out of reach would never let a worker go. */
 const LAST_MS = 5000;
+
+/** Characters of a reason that is kept. */
+const MOST_REASON = 1000;
 
 async function closeWithin(worker: Worker, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -78,7 +82,7 @@ export async function openRuntime(context: Context, backoff: Backoff = BACKOFF):
 
   // A pool of the workers alone: it ends after them, whatever else of the process is closed before.
   const backend = openQueueBackend(context.queues.options, concurrencies.size + 6);
-  // Every worker meets an outage again and again: said once, until a job is taken up again.
+  // Every worker reports an outage again and again: each message is logged once until a job starts.
   const complaints = new Set<string>();
   const connections = [...concurrencies].map(() => workerConnection(backend));
   const workers = [...concurrencies].map(([queue, concurrency], index): Worker => {
@@ -144,50 +148,43 @@ async function perform(
   const log = context.log.child({ job: name, ...data });
   const limit = AbortSignal.timeout(jobRules[name].timeoutMs);
   const signal = AbortSignal.any([limit, stopping, ...(cancelled === undefined ? [] : [cancelled])]);
-  let attempts = job.opts.attempts ?? 1;
-  const writers: ((failure: Failure) => Promise<void>)[] = [];
   const startedAt = performance.now();
-  try {
-    const handler = handlers[name] as Handler<JobName>;
-    const outcome = await handler(data, {
-      ...context,
-      log,
-      signal,
-      tryOnce: () => {
-        attempts = 1;
-      },
-      onFailure: (write) => writers.push(write),
-    });
+  const handler = handlers[name] as Handler<JobName>;
+  const result = await handler(data, { ...context, log, signal }).catch(
+    (error: unknown): HandlerResult => ({ state: "failed", error, write: () => Promise.resolve() }),
+  );
+  if (result.state === "done") {
     const ms = Math.round(performance.now() - startedAt);
-    if (outcome !== undefined) log.info({ ...outcome, ms }, "done");
-  } catch (error) {
-    const decision = stopping.aborted
-      ? ({ action: "wait", delayMs: 1000 } as const)
-      : decideRetry(error, {
-          attempt: job.attemptsMade + 1,
-          attempts,
-          started: job.attemptsStarted,
-          random: Math.random(),
-          backoff,
-        });
-    const reason = storable(error);
-    for (const write of writers) await write({ error, reason, decision });
-    logFailure(log, error, decision);
-    if (decision.action === "give-up") throw new UnrecoverableError(reason);
-    if (decision.action === "retry") throw new RetryError(reason, decision.delayMs);
-    if (decision.action === "wait") {
-      await job.moveToDelayed(Date.now() + decision.delayMs, token);
-      throw new DelayedError(reason);
-    }
-    await resumeLater(context, name, job, decision.delayMs);
+    if (result.log !== undefined) log.info({ ...result.log, ms }, "done");
+    return;
   }
+  const { error } = result;
+  const decision = stopping.aborted
+    ? ({ action: "wait", delayMs: 1000 } as const)
+    : decideRetry(error, {
+        attempt: job.attemptsMade + 1,
+        attempts: result.isLastAttempt === true ? 1 : (job.opts.attempts ?? 1),
+        started: job.attemptsStarted,
+        random: Math.random(),
+        backoff,
+      });
+  const reason = storable(error instanceof Error ? error.message : String(error), MOST_REASON);
+  await result.write({ error, reason, decision });
+  logFailure(log, error, decision);
+  if (decision.action === "give-up") throw new UnrecoverableError(reason);
+  if (decision.action === "retry") throw new RetryError(reason, decision.delayMs);
+  if (decision.action === "wait") {
+    await job.moveToDelayed(Date.now() + decision.delayMs, token);
+    throw new DelayedError(reason);
+  }
+  await resumeLater(context, name, job, decision.delayMs);
 }
 
 /** What will be tried again is news, what was given up a warning. A source's failure needs no stack: it is not the code's. */
 function logFailure(log: Logger, error: unknown, decision: RetryDecision): void {
-  const said = error instanceof SourceError ? { class: error.class, reason: error.message } : { err: error };
-  if (decision.action === "give-up") log.warn({ ...said, decision }, "failed");
-  else log.info({ ...said, decision }, "failed; it is tried again");
+  const cause = error instanceof SourceError ? { class: error.class, reason: error.message } : { err: error };
+  if (decision.action === "give-up") log.warn({ ...cause, decision }, "failed");
+  else log.info({ ...cause, decision }, "failed; it is tried again");
 }
 
 function payload<Name extends JobName>(name: Name, job: Job): JobPayload<Name> {
@@ -202,10 +199,4 @@ async function resumeLater(context: Context, name: JobName, job: Job, delayMs: n
   if (name !== "collect") return;
   const { source } = payload("collect", job);
   await context.queues.nudge("sync", { source, full: false, askedBy: "after a wait" }, { delayMs });
-}
-
-/** Postgres stores no NUL and no half surrogate; a message with one would leave its job active for ever. */
-function storable(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replaceAll("\u0000", "").toWellFormed().slice(0, 1000);
 }

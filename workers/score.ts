@@ -1,10 +1,10 @@
-// Drains the to-do list of partners. Twice at once is harmless: each partner is claimed by one transaction.
+// Drains the pending partners. Twice at once is harmless: each partner is claimed by one transaction.
 import { drainPending } from "../src/scoring/drain.ts";
-import { noting } from "./failing.ts";
+import { trackFailures } from "./failures.ts";
 import type { Handler } from "./handler.ts";
 
-export const score: Handler<"score"> = async (_payload, work) => {
-  const total = await noting("score", work, async () => {
+export const score: Handler<"score"> = (_payload, work) =>
+  trackFailures("score", work, async () => {
     const { failure, ...drained } = await drainPending(work.db, work.programmes, {
       now: work.now,
       signal: work.signal,
@@ -13,7 +13,5 @@ export const score: Handler<"score"> = async (_payload, work) => {
       },
     });
     if (failure !== undefined) throw failure;
-    return drained;
+    return drained.claimed === 0 ? undefined : drained;
   });
-  return total.claimed === 0 ? undefined : { ...total };
-};

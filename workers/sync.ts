@@ -3,12 +3,12 @@
 import { isHint, startHintedSync } from "../src/ingest/runs/hints.ts";
 import { startSync } from "../src/ingest/runs/sync.ts";
 import { enqueueCollects } from "../src/operations/collect.ts";
-import type { Handler } from "./handler.ts";
+import { done, type Handler } from "./handler.ts";
 
 export const sync: Handler<"sync"> = async (payload, work) => {
   const request = { ...payload, now: work.now() };
   const begun = await (isHint(payload) ? startHintedSync(work.db, request) : startSync(work.db, request));
-  if (begun === undefined) return undefined;
+  if (begun === undefined) return done(undefined);
   const connections = await enqueueCollects(work, begun.runId);
-  return { run: begun.runId, joined: begun.joined, connections };
+  return done({ run: begun.runId, joined: begun.joined, connections });
 };

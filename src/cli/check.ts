@@ -67,7 +67,7 @@ function toFactTable(facts: CheckedFact[]): string {
       { title: "quantity", align: "right", cell: ({ quantity }) => quantity },
       {
         title: "partner",
-        cell: ({ partner, namespace, key }) => partner ?? `nobody (${toIdentity({ namespace, key })})`,
+        cell: ({ partner, namespace, key }) => partner ?? `no partner (${toIdentity({ namespace, key })})`,
       },
       { title: "points", align: "right", cell: toPoints },
       {

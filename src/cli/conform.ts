@@ -1,5 +1,5 @@
-// standings connectors conform <document> --fixture <file>: the conformance suite over a document of one's own. No database is
-// opened and nobody is asked: the system is made of the recorded answers.
+// standings connectors conform <document> --fixture <file>: the conformance suite over a document of yours. It opens no database
+// and sends no request: a local server replays the recorded answers.
 import { type CaseOutcome, conform } from "../conformance/conform.ts";
 import type { Output } from "../platform/terminal/output.ts";
 import { readText } from "./read-text.ts";

@@ -165,6 +165,6 @@ function saySum(messages: Messages, spoken: SpokenExplanation): string {
   const sum = [String(first), ...rest.map((one) => (one < 0 ? `- ${-one}` : `+ ${one}`))].join(" ");
   const total = messages.say("score.sum", { sum, points });
   if (unconfirmedSince === null || unconfirmedPoints === 0) return total;
-  const said = { points: unconfirmedPoints, since: unconfirmedSince };
-  return `${total}, ${messages.say("score.unconfirmed", said)}`;
+  const values = { points: unconfirmedPoints, since: unconfirmedSince };
+  return `${total}, ${messages.say("score.unconfirmed", values)}`;
 }

@@ -23,7 +23,7 @@ export async function printRanking(
     return;
   }
   if (standings.length === 0) {
-    output.note("There is nobody to rank yet; import partners with: standings partners import partners.csv");
+    output.note("There are no partners yet; import some with: standings partners import partners.csv");
     return;
   }
   output.print(

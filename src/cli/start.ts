@@ -20,7 +20,7 @@ const LOOK_MS = 1000;
 export async function runFirstSync(context: Context, output: Output, signal: AbortSignal): Promise<boolean> {
   const before = await readLastLine(context.db);
   output.note("Syncing every source …");
-  const runIds = await beginSync(context, { sources: [], full: true, askedBy: "start", heed: "all" });
+  const runIds = await beginSync(context, { sources: [], full: true, askedBy: "start", respect: "all" });
   const runs = await followRuns(context, output, runIds, signal);
   if (signal.aborted) return false;
   await printRanking(context, output, { json: false });

@@ -37,9 +37,7 @@ export function printChanges(output: Output, runs: RunReport[], changes: ScoreCh
   if (lines === 0) {
     output.print("Nothing changed: 0 new ledger lines.");
   } else if (moved.length === 0) {
-    output.print(
-      `${formatCount(lines)} new ledger lines that cancel each other out: nobody's points changed.`,
-    );
+    output.print(`${formatCount(lines)} new ledger lines that cancel each other out: no points changed.`);
   } else {
     output.print(
       `${formatCount(lines)} new ledger ${lines === 1 ? "line" : "lines"}; ${formatCount(moved.length)} ${moved.length === 1 ? "partner" : "partners"} changed:`,

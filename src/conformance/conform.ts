@@ -71,7 +71,7 @@ async function failureOf(tried: Case, trial: Trial): Promise<string | null> {
     await tried.run(trial);
     return null;
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    return error instanceof SourceError ? `${error.class}: ${said}` : said;
+    const message = error instanceof Error ? error.message : String(error);
+    return error instanceof SourceError ? `${error.class}: ${message}` : message;
   }
 }

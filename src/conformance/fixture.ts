@@ -33,21 +33,21 @@ export function parseFixture(text: string, file: string): Fixture {
 
 /** Whether a recorded answer is the one a stream asks for: the path fits, and so does what the key says of the query. */
 export function isOf({ request: { method, path, query } }: Stream, key: string): boolean {
-  const said = partsOf(key);
+  const parts = partsOf(key);
   return (
-    said.method === method &&
-    toPattern(path).test(said.path) &&
-    said.query.every(([name, value]) => String(query[name] ?? value) === value)
+    parts.method === method &&
+    toPattern(path).test(parts.path) &&
+    parts.query.every(([name, value]) => String(query[name] ?? value) === value)
   );
 }
 
 /** Whether a recorded answer is that of a request. */
 export function fits(key: string, { method, path, query }: Asked): boolean {
-  const said = partsOf(key);
+  const parts = partsOf(key);
   return (
-    said.method === method &&
-    said.path === path &&
-    said.query.every(([name, value]) => query.get(name) === value)
+    parts.method === method &&
+    parts.path === path &&
+    parts.query.every(([name, value]) => query.get(name) === value)
   );
 }
 

@@ -66,9 +66,9 @@ export const listingCases: Case[] = [
     key: "check",
     title: "the check of a connection tells a person what was reached",
     async run(trial) {
-      const said = await trial.connector.check(trial.input());
-      assert.match(said, /\w+/);
-      for (const secret of trial.bench.secrets) assert(!said.includes(secret), "the check says a secret");
+      const report = await trial.connector.check(trial.input());
+      assert.match(report, /\w+/);
+      for (const secret of trial.bench.secrets) assert(!report.includes(secret), "the check says a secret");
     },
   },
   {

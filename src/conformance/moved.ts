@@ -54,18 +54,18 @@ export function tokenOf({ auth }: HttpDocument): Answer {
 /** Whether a request bears what the document says allows it. */
 export function bears({ auth }: HttpDocument, { secret = "" }: Fixture, { headers, query }: Asked): boolean {
   if (auth.type === "none" || secret === "") return true;
-  const said = String(headers["authorization"] ?? "");
+  const sent = String(headers["authorization"] ?? "");
   switch (auth.type) {
     case "header":
       return headers[auth.name.toLowerCase()] !== undefined;
     case "query":
       return query.has(auth.name);
     case "signed-jwt":
-      return auth.exchange === undefined ? said !== "" : said.includes(TOKEN);
+      return auth.exchange === undefined ? sent !== "" : sent.includes(TOKEN);
     case "client-credentials":
     case "token-exchange":
-      return said.includes(TOKEN);
+      return sent.includes(TOKEN);
     default:
-      return said !== "";
+      return sent !== "";
   }
 }

@@ -57,20 +57,20 @@ export function toPage(listed: Listed, holding: Holding, rows: unknown[], asked:
 function fromOf(paging: Paging, asked: Asked, { rows, size }: { rows: unknown[]; size: number }): number {
   if (paging.type === "none") return 0;
   if (paging.type === "link-header" || paging.type === "next-url") return Number(asked.query.get(FROM) ?? 0);
-  const said =
+  const cursor =
     paging.in === "query"
       ? (asked.query.get(paging.parameter) ?? "")
       : toText(valueAt({ "": parsed(asked.body) }, paging.parameter));
   switch (paging.type) {
     case "page":
-      return (Number(said === "" ? paging.first : said) - paging.first) * size;
+      return (Number(cursor === "" ? paging.first : cursor) - paging.first) * size;
     case "offset":
-      return Number(said);
+      return Number(cursor);
     case "cursor":
-      return Number(said.replace("from-", ""));
+      return Number(cursor.replace("from-", ""));
     case "keyset": {
-      if (said === "") return 0;
-      const place = rows.findIndex((row) => toText(valueAt({ "": row }, paging.field)) === said);
+      if (cursor === "") return 0;
+      const place = rows.findIndex((row) => toText(valueAt({ "": row }, paging.field)) === cursor);
       return place + (paging.inclusive ? 0 : 1);
     }
   }

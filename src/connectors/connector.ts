@@ -33,7 +33,7 @@ export interface Page {
    * pull starts (with a look-back, so that late and back-dated facts are seen).
    */
   cursor: Json;
-  /** How many facts this pull will yield in all, as far as the source has said. For progress only. */
+  /** How many facts this pull will yield in all, as far as the source has declared it. For progress only. */
   total?: number | undefined;
   /**
    * Rows that are there and cannot be read: kept aside with the reason, seen by an administrator, never called absent.
@@ -111,14 +111,14 @@ export interface PullInput<Settings> {
   query: Query;
   messages: Messages;
   /**
-   * A name for somebody that nobody can turn back: a keyed hash, the same for the same text in every pull and source. For
-   * people whom rules count (`distinct`) and nobody needs to know.
+   * A pseudonym: a keyed hash (HMAC), the same for the same text in every pull and source. For people whom rules count
+   * (`distinct`) and whose names are not stored.
    */
   pseudonym(text: string): string;
   /**
    * A credential derived from the secret (a JWT), shared by all workers and kept until it expires. `renew`: the one this pull
-   * was given was refused; what another worker has made meanwhile is taken before a new one is asked for. `create` is handed
-   * what the last credential said the next is made with.
+   * was given was refused; one that another worker has made meanwhile is used before a new one is created. `create` receives
+   * the previous refresh token.
    */
   credential(
     create: (refresh?: string) => Promise<Credential>,

@@ -34,10 +34,10 @@ export async function callCopernica<Schema extends z.ZodType>(
     answer = await ask(input, url, token);
   }
   if (answer.status < 400) return readJson(answer, schema, where);
-  const said = quote(messageOf(answer), [input.connection.secret, token]);
+  const detail = quote(messageOf(answer), [input.connection.secret, token]);
   throw new SourceError(
     classOf(answer),
-    `${where} answered ${answer.status}${said === "" ? "" : `: ${said}`}`,
+    `${where} answered ${answer.status}${detail === "" ? "" : `: ${detail}`}`,
     {
       status: answer.status,
     },

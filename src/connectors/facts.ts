@@ -80,8 +80,8 @@ interface Reading<Row> {
 }
 
 /**
- * The facts of some rows, and the rows that cannot be read with the reason: one broken row costs nobody else's points. A row
- * without a readable id may be any fact, so it is said to be unidentified. Errors of any other class are thrown.
+ * The facts of some rows, and the rows that cannot be read with the reason: a broken row does not affect other rows. A row
+ * without a readable id could be any fact, so it is marked as unidentified. Errors of any other class are thrown.
  */
 export function sift<Row>(
   rows: Iterable<Row>,

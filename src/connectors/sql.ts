@@ -1,6 +1,6 @@
-// Rows of a Postgres database that is somebody else's, by a query of the settings; which column says what is said as for a
-// table. Pages follow (updated-at, id), both at once: many rows may share an instant. A change is seen once it is older than the
-// lag, for a transaction that began earlier may commit later; without that its rows would be passed by and never seen.
+// Rows of another system's Postgres database, by a query in the settings; columns are mapped as for a table. Pages are ordered
+// by (updated-at, id), because many rows may share an instant. A change is read once it is older than the lag: a transaction
+// that began earlier may commit later, and its rows would be skipped for ever.
 import { z } from "zod";
 import { SourceError } from "../platform/errors.ts";
 import { defineConnector, type PullInput } from "./connector.ts";
@@ -128,7 +128,7 @@ async function readRows({ settings, query, full }: Input, after: Place | null): 
   });
 }
 
-/** Rows without a place in the order would never be seen, and nobody would know. */
+/** A row without a value in the ordering column would be skipped without notice. */
 async function refuseUnplaced({ settings, query }: Input): Promise<void> {
   const text = `select count(*)::text as unplaced from (${settings.query}
     ) as listing where ${quoted(settings.updatedAt)} is null or ${quoted(settings.id)} is null limit $1::text::int`;

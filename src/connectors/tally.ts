@@ -11,7 +11,7 @@ export const progressSchema = z.object({
   position: z.number(),
   /** Different rows among them. */
   seen: z.number(),
-  /** How many the source says there are, and how many it said on the first page. */
+  /** The total that the source declares now, and the one it declared on the first page. */
   declared: z.number(),
   announced: z.number(),
 });

@@ -49,7 +49,7 @@ const rowsSchema = z.array(z.looseObject({ id: z.int(), status: z.unknown().opti
 
 const termsSchema = z.array(z.object({ id: z.int(), slug: z.string() }));
 
-/** The connection's secret is optional: "user:application password", for sites that show their posts to nobody else. */
+/** The connection's secret is optional: "user:application password", for sites whose posts need a login. */
 export const wordpress = defineConnector<WordpressSettings>({
   settings: settingsSchema,
   alwaysComplete: true,
@@ -160,7 +160,7 @@ async function nameTerms(input: Input, slugs: Map<number, string>, terms: number
   }
 }
 
-/** One fact for each partner a post names; none for a post that names nobody. */
+/** One fact for each partner a post names; none for a post that names no partner. */
 function toEvidence(post: Post, input: Input, slugs: Map<number, string>): EvidenceFact[] {
   const { evidence, attribution } = input.settings;
   const named = termsOf(post, input).map((id) => slugs.get(id) ?? "");

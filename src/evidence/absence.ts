@@ -1,5 +1,5 @@
-// What a complete listing no longer has is absent. Only a listing that is provably whole may say so, and a loss that is too
-// sudden to believe is held: taken from nobody until an administrator has decided (held_losses).
+// Evidence that a complete listing no longer contains is absent. Only a listing that is provably complete has this effect, and
+// a loss above the limit is held: points stay until an administrator has decided (held_losses).
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { lockForReading } from "./match.ts";
@@ -14,8 +14,8 @@ const HELD_LEAST = 5;
 export type ListingOutcome =
   | { outcome: "taken"; absent: number }
   /**
-   * What nobody had approved was not taken: the loss is too sudden to believe, of this connection or, with what the others
-   * have lost in this run, of the whole source. `missing` of `known` pieces of evidence.
+   * The loss is above the limit and not approved, so nothing was removed: of this connection or, together with the losses of
+   * the others in this run, of the whole source. `missing` of `known` pieces of evidence.
    */
   | { outcome: "held"; missing: number; known: number; of: "connection" | "source" }
   /** Nothing was taken: rows without a readable id may be what is missing. */
@@ -127,9 +127,9 @@ interface Suddenness {
 }
 
 /**
- * Whether a loss nobody has decided about is too sudden: of the connection's own evidence, or of its source's when what the
- * run has lost already is added. Ninety accounts that lose four of four each are no ninety small losses. What was taken before
- * the sum went over stays taken, less than the share that is believed; from then on each further loss of the run is held.
+ * Whether an undecided loss is above the limit: of the connection's own evidence, or of its source's together with what this
+ * run has removed already (ninety accounts that lose four of four each are one large loss). Removals before the sum passed the
+ * limit stay; from then on each further loss of the run is held.
  */
 async function judge(
   tx: Database,

@@ -20,7 +20,7 @@ export async function lockForReading(tx: Database): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock_shared(${MATCHING})`);
 }
 
-/** What `addIdentitiesWithin` takes. Whoever changes partners besides takes it first, before any row. */
+/** The lock of `addIdentitiesWithin`. A transaction that also changes partners takes it before any row. */
 export async function lockForMatching(tx: Database): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${MATCHING})`);
 }
@@ -29,8 +29,8 @@ export async function lockForMatching(tx: Database): Promise<void> {
 const MERGING = 0x7374_6d65;
 
 /**
- * Held until commit, nobody is merged or parted: for whoever writes something for a partner that does not look at its
- * identities (an adjustment, the partner of a connection). Before every other lock.
+ * Held until commit: excludes merges and unmerges. For writers that do not read identities (an adjustment, the partner of
+ * a connection). Taken before every other lock.
  */
 export async function lockAgainstMerging(tx: Database): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock_shared(${MERGING})`);
@@ -125,9 +125,9 @@ export async function readIdentities(
 }
 
 /**
- * Gives current evidence (a SELECT of its ids) to a partner, or (null) to nobody. What was known stays true: each row is superseded by one that
+ * Gives current evidence (a SELECT of its ids) to a partner, or (null) makes it unmatched. History is kept: each row is superseded by one that
  * begins where it ends. One statement: the insert reads what the update returns, so evidence_current_key never sees two
- * current rows. In id order, as every writer of evidence locks. Returns how many; marks nobody.
+ * current rows. In id order, as every writer of evidence locks. Returns how many; marks no partner pending.
  */
 export async function giveEvidence(
   tx: Database,

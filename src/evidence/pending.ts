@@ -46,3 +46,11 @@ export async function markPendingWhere(db: Database, partners: SQL, mark: Mark):
     select count(*)::int as marked from marked`);
   return Number(rows[0]?.["marked"] ?? 0);
 }
+
+/** Whether partners wait for the score job. */
+export async function hasPendingPartners(db: Database): Promise<boolean> {
+  const [row] = await db.execute<{ pending: boolean }>(
+    sql`select exists (select from pending_partners) as pending`,
+  );
+  return row?.pending === true;
+}

@@ -3,6 +3,7 @@
 import { sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
 import type { EvidenceFact, QuarantinedRow } from "../connectors/connector.ts";
+import { storable } from "../platform/text.ts";
 
 /** A run in which so many rows, and more than this share of all, cannot be read is stopped: the source has changed. */
 const STOP_LEAST = 5;
@@ -10,8 +11,8 @@ const STOP_SHARE = 0.05;
 /** Before so many rows have come, only the end of the pull tells what share they are. */
 const STOP_AFTER = 100;
 
-/** Whether a pull is to be stopped. `total`: as far as the source has said; `isOver`: there are no more pages. */
-export function isSpoilt(
+/** Whether a pull is to be stopped. `total`: the total that the source declared, if any; `isOver`: there are no more pages. */
+export function exceedsErrorRate(
   rows: { read: number; quarantined: number; total: number | undefined },
   isOver: boolean,
 ): boolean {
@@ -84,11 +85,6 @@ export async function releaseAbsent(
     delete from quarantined_rows
     where connection_id = ${place.connectionId}
       and (run_id, run_beginning) is distinct from (${place.runId}::bigint, ${place.beginning}::int)`);
-}
-
-/** A broken row may hold what Postgres refuses: NUL and half surrogates. */
-function storable(text: string, most: number): string {
-  return text.replaceAll("\0", "").slice(0, most).toWellFormed();
 }
 
 export interface Quarantined {

@@ -26,7 +26,7 @@ export interface PageOutcome {
   quarantined: number;
 }
 
-/** Another process collects this connection now; whoever gets this error must stop without writing. */
+/** The lease was lost: another process collects this connection now. The caller must stop without writing. */
 export class LeaseLostError extends Error {
   override readonly name = "LeaseLostError";
 }
@@ -194,7 +194,7 @@ async function compare(
   const digests = facts.map(digestOf);
   const column = (values: (string | null)[]) => sql`${sql.param(values)}::text[]`;
   const names = facts.some((fact) => fact.identity !== undefined);
-  // Most pages name nobody: their facts are their connection's partner's, and no identity is looked up.
+  // Most pages name no partner: their facts belong to the connection's partner, and no identity is looked up.
   const identified = names
     ? sql`left join unnest(${column(facts.map((fact) => fact.identity?.namespace ?? null))},
           ${column(facts.map((fact) => fact.identity?.key ?? null))}) with ordinality as named (namespace, key, position) using (position)
@@ -235,10 +235,10 @@ async function compare(
   return { fresh, listed: listing ? (count?.listed ?? 0) : undefined };
 }
 
-/** Everything the source said of a fact, in a fixed order: two facts with one digest are the same fact. */
+/** The content of a fact as the source sent it, in a fixed order: two facts with one digest are the same fact. */
 function digestOf(fact: EvidenceFact): string {
   const attributes = Object.entries(fact.attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const said = [
+  const content = [
     fact.kind,
     fact.occurredAt.getTime(),
     fact.endedAt?.getTime() ?? null,
@@ -248,7 +248,7 @@ function digestOf(fact: EvidenceFact): string {
     fact.link ?? null,
     fact.identity === undefined ? null : [fact.identity.namespace, fact.identity.key],
   ];
-  return hash("sha256", JSON.stringify(said), "hex").slice(0, 32);
+  return hash("sha256", JSON.stringify(content), "hex").slice(0, 32);
 }
 
 /** Ends the known time of rows. In id order, as every writer of evidence locks. A clock that ran backwards ends it at once. */

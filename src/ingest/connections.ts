@@ -156,7 +156,7 @@ function isSealed(secrets: SecretBox, sealed: string | null, secret: string, own
 }
 
 /**
- * Evidence that named nobody is its connection's partner's: with another partner it becomes theirs from now on. Returns
+ * Evidence that names no partner belongs to the partner of its connection. When that partner changes, the evidence moves. Returns
  * the partners to score again.
  */
 async function moveEvidence(

@@ -1,4 +1,4 @@
-// What was sent to us: stored once, whoever sends it how often, read in the order in which it was stored, forgotten after a while.
+// Messages of webhooks: stored once however often they are delivered, read in the order of arrival, deleted after a retention time.
 import { createHash } from "node:crypto";
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
@@ -29,7 +29,7 @@ export async function recordMessage(db: Database, message: NewMessage): Promise<
   const { source, id, body, wakes, content, now } = message;
   const digest = createHash("sha256").update(body).digest("hex").slice(0, 32);
   return transaction(db, async (tx) => {
-    // Shared: whoever reads waits for all that are being stored, so that none turns up behind what has been read.
+    // A shared lock: a reader waits for all inserts under way, so that no message appears behind the position it has read.
     await tx.execute(sql`select pg_advisory_xact_lock_shared(${orderOf(source)})`);
     const stored = await tx.execute(sql`
       insert into inbox_messages (source, message_id, digest, received_at, wakes, content)

@@ -157,8 +157,8 @@ export function parseSources(text: string, file: string): SourcesFile {
 export async function registerSources(db: Database, sources: Source[]): Promise<void> {
   await transaction(db, async (tx) => {
     for (const source of [...sources].sort((a, b) => a.key.localeCompare(b.key))) {
-      const said = JSON.stringify(source.settings) + (source.connector.revision ?? "");
-      const digest = createHash("sha256").update(said).digest("hex").slice(0, 32);
+      const text = JSON.stringify(source.settings) + (source.connector.revision ?? "");
+      const digest = createHash("sha256").update(text).digest("hex").slice(0, 32);
       // Other settings may list other facts: where the last pull stopped means nothing any more.
       await tx.execute(sql`
         with known as (select settings_digest from sources where key = ${source.key}),

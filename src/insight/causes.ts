@@ -229,7 +229,7 @@ async function readPoints(
   return new Map(rows.map(({ achievement, ...row }) => [achievement, row]));
 }
 
-/** The last instant at which there was no programme, so that nobody had a point. */
+/** The last instant at which there was no programme, so that no partner had points. */
 async function readBeginning(db: Database): Promise<Date> {
   const [row] = await db.execute<{ at: Date | null }>(
     sql`select min(effective_from) - interval '1 millisecond' as at from programme_versions`,
@@ -254,11 +254,11 @@ async function readAdjustment(
     select points, reason, author as by, until, revoked_at, revoked_by, continues from adjustments where id = ${id}`);
   if (row === undefined || Math.abs(row.points) !== Math.abs(delta)) return undefined;
   const { by, reason, until, revoked_at: revokedAt, revoked_by: revokedBy } = row;
-  const said = { type: "adjustment" as const, delta, id, by, reason, revokedBy };
-  if (delta === row.points) return { ...said, how: row.continues === null ? "made" : "continued" };
+  const shared = { type: "adjustment" as const, delta, id, by, reason, revokedBy };
+  if (delta === row.points) return { ...shared, how: row.continues === null ? "made" : "continued" };
   const isRevoked = revokedAt !== null && revokedAt <= at && (until === null || revokedAt < until);
   if (isRevoked) {
-    return { ...said, how: revokedBy === "merge" || revokedBy === "unmerge" ? "moved" : "revoked" };
+    return { ...shared, how: revokedBy === "merge" || revokedBy === "unmerge" ? "moved" : "revoked" };
   }
-  return until !== null && until <= at ? { ...said, how: "ended" } : undefined;
+  return until !== null && until <= at ? { ...shared, how: "ended" } : undefined;
 }

@@ -1,5 +1,5 @@
-// Evidence is present, absent or unknown. Unknown: the source has not confirmed it of late. It keeps its points, and whoever
-// asks is told since when.
+// Evidence is present, absent or unknown. Unknown: the source has not confirmed it recently. It keeps its points, and every
+// surface shows since when.
 import { sql } from "drizzle-orm";
 import type { Database } from "../../db/client.ts";
 

@@ -126,7 +126,7 @@ function toChange(
   }
   const at = since.recorded_at;
   if (since.partner_id === null) {
-    // Where nobody but us has changed it, its run is still the one before.
+    // Without another change its run is still the previous one.
     const run = since.run_id === before?.run_id ? null : since.run_id;
     return { ...plain, how: "unidentified", at, run };
   }
@@ -143,14 +143,14 @@ function toChange(
 
 /** Only what a rule can look at. */
 function fieldsChanged(before: EvidenceShown, since: EvidenceShown): ChangedEvidence["fields"] {
-  const said = ({ kind, occurredAt, endedAt, quantity, attributes }: EvidenceShown) => ({
+  const textsOf = ({ kind, occurredAt, endedAt, quantity, attributes }: EvidenceShown) => ({
     kind,
     occurredAt: occurredAt.toISOString(),
     endedAt: endedAt?.toISOString() ?? "–",
     quantity: String(quantity),
     ...attributes,
   });
-  const [from, to]: Record<string, string>[] = [said(before), said(since)];
+  const [from, to]: Record<string, string>[] = [textsOf(before), textsOf(since)];
   const names = new Set([...Object.keys(from ?? {}), ...Object.keys(to ?? {})]);
   return [...names]
     .map((name) => ({ name, from: from?.[name] ?? "–", to: to?.[name] ?? "–" }))

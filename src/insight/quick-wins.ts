@@ -171,7 +171,7 @@ function reasonOf(
 }
 
 /**
- * The step of an achievement with those of the gates before it, where it can be said exactly: everything happens now, each
+ * The step of an achievement with those of the gates before it, where it is exact: everything happens now, each
  * asks for a kind of its own (so no piece of evidence does two things), and the achievement awards nothing by itself yet.
  */
 async function findCombined(

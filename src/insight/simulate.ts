@@ -227,13 +227,13 @@ function toAchievements(
 
 const nothing: Reached = { achievement: "", before: 0, after: 0, reachedBefore: 0, reachedAfter: 0 };
 
-/** What somebody should look at before publishing: achievements that tell nobody from anybody. */
+/** Warnings before publishing: achievements that no partner reaches, or that all reach. */
 export function warningsOf({ achievements, inStandings }: Simulation): string[] {
   if (inStandings === 0) return [];
   return achievements
     .filter(({ change }) => change !== "gone")
     .flatMap(({ key, title, reachedAfter }) => {
-      if (reachedAfter === 0) return [`Nobody reaches ${key} (${title}).`];
+      if (reachedAfter === 0) return [`No partner reaches ${key} (${title}).`];
       if (reachedAfter === inStandings) return [`Everybody reaches ${key} (${title}).`];
       return [];
     });

@@ -9,7 +9,7 @@ import { withoutJit } from "../scoring/differences.ts";
 import { pointsChanged, readOutcomes } from "./outcomes.ts";
 
 export interface Worth {
-  /** null: nobody is known under its identity, or its connection has no partner. */
+  /** null: its identity is unknown, or its connection has no partner. */
   partner: { slug: string; name: string } | null;
   /** Evidence of this id is stored already: the points are what the fact would bring in its place. */
   isStored: boolean;
@@ -27,13 +27,13 @@ export interface Worth {
 interface Told {
   facts: EvidenceFact[];
   source: string;
-  /** Whose the facts are that name nobody. */
+  /** The partner of facts that name none. */
   ownerId: number | null;
   now: Date;
 }
 
-/** Nobody's id is negative. */
-const NOBODY = -1;
+/** Stands for a partner that does not exist: ids of partners are positive. */
+const UNKNOWN_PARTNER = -1;
 
 /** Of each fact in turn, read in one snapshot. */
 export async function readWorths(db: Database, programmes: ProgrammeVersions, told: Told): Promise<Worth[]> {
@@ -88,7 +88,7 @@ async function readChanges(
 ): Promise<{ key: string; points: number }[] | undefined> {
   if (version === undefined) return undefined;
   const { fact, storedId, at } = question;
-  const partnerId = question.partnerId ?? NOBODY;
+  const partnerId = question.partnerId ?? UNKNOWN_PARTNER;
   const { kind, occurredAt, endedAt, quantity = 1, attributes = {} } = fact;
   const supposed: SupposedEvidence[] = [{ partnerId, kind, occurredAt, endedAt, quantity, attributes }];
   const before = await readOutcomes(tx, version.compiled, { partnerId, at });

@@ -89,7 +89,7 @@ export const en = {
   "cause.changed": "changed: {fields}",
   "cause.vanished": "gone",
   "cause.identified": "got its partner by an identity",
-  "cause.unidentified": "lost its partner: nobody is known under its identity",
+  "cause.unidentified": "lost its partner: its identity is unknown",
   "cause.merged-in": "came from {partner}",
   "cause.merged-out": "went to {partner}",
   "cause.began": "began",

@@ -15,13 +15,13 @@ export function sayChange(
     : messages.say("forecast.gained", { points, title });
 }
 
-/** A change with evidence of which more or less may be said. */
-interface Said extends Pick<ForecastChange, "because"> {
+/** A change and the evidence to name. */
+interface Explained extends Pick<ForecastChange, "because"> {
   evidence: { title: string | null; externalId?: string; kind: string; occurredAt: Date }[];
 }
 
 /** "A welcome flow that works (13 January 2026) leaves the window". */
-export function sayWhy({ because, evidence }: Said, messages: Messages): string {
+export function sayWhy({ because, evidence }: Explained, messages: Messages): string {
   const shown = evidence
     .slice(0, SHOWN)
     .map(

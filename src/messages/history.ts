@@ -30,7 +30,7 @@ interface SpokenCause {
 
 interface SpokenLine extends Omit<HistoryLine, "causes"> {
   causes: SpokenCause[];
-  /** What is said where not everything was found; null where it was. */
+  /** A sentence where the cause is incomplete; else null. */
   doubt: string | null;
 }
 
@@ -76,10 +76,10 @@ export function signed(points: number): string {
 }
 
 function sayCause(messages: Messages, cause: Cause, line: HistoryLine): string {
-  const said = sayWhat(messages, cause);
+  const sentence = sayWhat(messages, cause);
   // Which part of the line it is, where there are several.
-  if (cause.delta === line.delta) return said;
-  return `${said}; ${messages.say("cause.delta", { delta: signed(cause.delta) })}`;
+  if (cause.delta === line.delta) return sentence;
+  return `${sentence}; ${messages.say("cause.delta", { delta: signed(cause.delta) })}`;
 }
 
 function sayWhat(messages: Messages, cause: Cause): string {

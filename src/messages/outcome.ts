@@ -9,11 +9,11 @@ export function sayOutcome(messages: Messages, outcome: Outcome): string {
   const held = Math.max(0, units);
   const isUpTo = comparison === "at-least" && held <= target && isCounted(outcome);
   if (isUpTo) return join(sayOf(messages, outcome, held), sayStep(messages, outcome));
-  const said = saySoMany(messages, outcome);
-  if (step !== undefined) return join(said, sayStep(messages, outcome));
-  if (comparison === "more-than") return join(said, messages.say("units.more-than", { target }));
+  const sentence = saySoMany(messages, outcome);
+  if (step !== undefined) return join(sentence, sayStep(messages, outcome));
+  if (comparison === "more-than") return join(sentence, messages.say("units.more-than", { target }));
   const isEnough = next === undefined && held > target && isCounted(outcome);
-  return isEnough ? join(said, messages.say("units.enough", { target })) : said;
+  return isEnough ? join(sentence, messages.say("units.enough", { target })) : sentence;
 }
 
 /** What else is to know: gates that are closed, a category that is full, evidence that has to be older. A sentence each. */

@@ -53,7 +53,7 @@ function sayAnew(
   { attribute, values }: NonNullable<PromisedEvidence["anew"]>,
   messages: Messages,
 ): string {
-  // The rule names the values that count: then they are said.
+  // Names the values that count where the rule lists them.
   if (attributes[attribute] !== undefined) return `${attribute} ${values.join(", ")}`;
   return messages.say("win.anew", { attribute, pieces });
 }

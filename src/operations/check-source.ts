@@ -1,7 +1,7 @@
 // Trying a source before it is scheduled: its credential, a page of each stream, and the points it would bring.
 import type { Page, QuarantinedRow } from "../connectors/connector.ts";
 import type { Context } from "../context.ts";
-import { isSpoilt } from "../evidence/quarantine.ts";
+import { exceedsErrorRate } from "../evidence/quarantine.ts";
 import {
   fetchSample,
   readSampledConnection,
@@ -24,7 +24,7 @@ export interface CheckedFact {
   /** null: it is its connection's. */
   namespace: string | null;
   key: string | null;
-  /** The slug; null: nobody's yet. */
+  /** The slug; null: unmatched. */
   partner: string | null;
   points: number | null;
   achievements: string[];
@@ -66,16 +66,16 @@ export async function checkSource(
 ): Promise<CheckedSource> {
   const source = requireSource(context, options.source);
   const connection = await readSampledConnection(context.db, source, options.connection);
-  const { said, listings } = await fetchSample({ ...context, signal: options.signal }, source, connection);
+  const { checked, listings } = await fetchSample({ ...context, signal: options.signal }, source, connection);
   const streams: CheckedStream[] = [];
   for (const listing of listings) streams.push(await toStream(context, source, connection, listing));
-  const refused = said instanceof SourceError ? said : undefined;
+  const refused = checked instanceof SourceError ? checked : undefined;
   return {
     source: source.key,
     connector: source.connectorName,
     connection: connection.key,
     ok: refused === undefined && streams.every(({ ok }) => ok),
-    message: said instanceof SourceError ? withRemedy(said, source) : said,
+    message: checked instanceof SourceError ? withRemedy(checked, source) : checked,
     class: refused?.class ?? null,
     streams,
   };
@@ -105,15 +105,15 @@ async function toStream(
   const broken = page.quarantined ?? [];
   // As if the page were all there is: of the rest nothing is known.
   const rows = { read: page.evidence.length, quarantined: broken.length, total: undefined };
-  const spoilt = isSpoilt(rows, true);
+  const isRefused = exceedsErrorRate(rows, true);
   const shownId = (id: string) => withoutAddresses(id, context);
   return {
     name,
-    ok: !spoilt,
-    message: spoilt
+    ok: !isRefused,
+    message: isRefused
       ? `${broken.length} of ${rows.read + broken.length} rows cannot be read: a run in which so many are would stop`
       : null,
-    class: spoilt ? "data" : null,
+    class: isRefused ? "data" : null,
     rows: page.rows ?? null,
     evidence: page.evidence.length,
     facts: facts.map((fact, index) => toShown(fact, worths[index], shownId)),

@@ -156,7 +156,7 @@ async function waitOut(error: unknown): Promise<void> {
   await delay(waitMs);
 }
 
-/** What waits for a person, each with what to do: losses nobody has decided about, and connections that rest. */
+/** What waits for a person, each with what to do: undecided losses, and connections that rest. */
 async function findTrouble(context: Context, source: Source): Promise<Finding[]> {
   const held = await readUndecidedLosses(context.db, source.key);
   const resting = await readResting(context.db, source.key);
@@ -182,16 +182,16 @@ async function findTrouble(context: Context, source: Source): Promise<Finding[]>
 }
 
 function whyResting({ source, failures, refused, restUntil, reason }: RestingConnection, now: Date): string {
-  const said = reason === null ? "" : ` (${reason})`;
+  const detail = reason === null ? "" : ` (${reason})`;
   const byHand = `try it now with: standings sync ${source}`;
   if (refused) {
-    return `its credential was refused${said} and it is not called before it has another one; import it with: standings connections import ${source} connections.csv; or ${byHand}`;
+    return `its credential was refused${detail} and it is not called before it has another one; import it with: standings connections import ${source} connections.csv; or ${byHand}`;
   }
   const next =
     restUntil === null || restUntil <= now
       ? "soon"
       : `in ${formatDuration(restUntil.getTime() - now.getTime())}`;
-  return `it has failed ${failures} times in a row${said} and is tried rarely, the next time ${next}; ${byHand}`;
+  return `it has failed ${failures} times in a row${detail} and is tried rarely, the next time ${next}; ${byHand}`;
 }
 
 function sayFreshness(last: Date | null, now: Date): string {

@@ -15,7 +15,7 @@ export function remedyFor(error: SourceError, source: Source): string {
         ? "the source asks us to wait; nothing to do"
         : `the source asks us to wait ${formatDuration(error.retryAfterMs)}; nothing to do`;
     case "transient":
-      return "try again; if it stays, ask whoever runs the system";
+      return "try again; if it stays, ask the operator of the system";
     case "data":
       return "the answer is not what the settings say; compare them with the system's export";
   }

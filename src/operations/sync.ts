@@ -1,19 +1,19 @@
 // Beginning runs: a sync of sources, or a reconciliation of all of them.
 import type { Context } from "../context.ts";
-import type { Heed } from "../ingest/runs/circuit.ts";
+import type { RespectedReasons } from "../ingest/runs/circuit.ts";
 import { startReconcile } from "../ingest/runs/reconcile.ts";
 import { startSync } from "../ingest/runs/sync.ts";
 import { UsageError } from "../platform/errors.ts";
 import { enqueueCollects } from "./collect.ts";
 
 /**
- * Begins a sync of some sources (of all where none is named) and enqueues its work. Returns the runs. `heed`: as by hand
- * when absent: connections that rest are called, those that a source asked to be left alone are not. Throws a UsageError
+ * Begins a sync of some sources (of all where none is named) and enqueues its work. Returns the runs. `respect`: by
+ * default "waits", as by hand: connections in backoff are called, those with a Retry-After are not. Throws a UsageError
  * for a source that is not configured.
  */
 export async function beginSync(
   context: Context,
-  request: { sources: string[]; full: boolean; askedBy: string; heed?: Heed },
+  request: { sources: string[]; full: boolean; askedBy: string; respect?: RespectedReasons },
 ): Promise<number[]> {
   const known = context.sources.sources.map((source) => source.key);
   const unknown = request.sources.filter((source) => !known.includes(source));
@@ -23,7 +23,7 @@ export async function beginSync(
   const runIds: number[] = [];
   for (const source of request.sources.length > 0 ? request.sources : known) {
     const { runId } = await startSync(context.db, {
-      heed: "waits",
+      respect: "waits",
       ...request,
       source,
       now: context.now(),

@@ -2,7 +2,7 @@
 // its number, its ledger (whose sum goes on being its score) and that somebody asked for this.
 //
 // Erasing is the one thing that rewrites what was known; nothing else does. Sources that still name the partner will name it
-// again: its evidence then waits for a partner like anybody's whom nobody knows.
+// again: its evidence is then unmatched, as that of any unknown partner.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { lockForMatching, lockForMerging } from "../evidence/match.ts";

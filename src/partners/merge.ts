@@ -1,10 +1,9 @@
-// Two partners that were found to be one: what is known of the first becomes the second's, and can be taken back.
+// Merges two partners that turned out to be one: the data of the first moves to the second, and can be moved back.
 //
-// Nothing known is rewritten. Current evidence is superseded and goes on with its new partner, adjustments that hold are
-// revoked and continued, points move by ordinary ledger lines of both. So every past instant stays as it was, under the
-// slug of then.
+// History is not rewritten. Current evidence is superseded by rows with the new partner, adjustments in force are revoked and
+// continued, points move by ordinary ledger lines of both. So every past instant stays as it was, under the slug of then.
 //
-// Locks, in everybody's order: merging (nobody else gives a connection or an adjustment to either meanwhile), the
+// Locks, in the order of all transactions: merging (no connection or adjustment is given to either meanwhile), the
 // connections (a page that is being recorded for one is waited for), the identities (so is every other page), the
 // partners, the clock, the evidence, the pending partners, the pending standings.
 import { sql } from "drizzle-orm";
@@ -223,7 +222,7 @@ function refuseTaken(slug: string, owners: { what: string; named: string; slug: 
     taken
       .map(
         ({ what, named, slug: owner }) =>
-          `${what} ${named} belongs to ${owner ?? "nobody"} now, not to ${slug}`,
+          `${what} ${named} belongs to ${owner ?? "no partner"} now, not to ${slug}`,
       )
       .join("\n"),
   );

@@ -1,7 +1,7 @@
-// Evidence that waits for a partner, by the identity it waits for, with the points that wait with it.
+// Unmatched evidence, grouped by identity, with the points that it would bring.
 //
-// The points are what the group alone would bring a partner that has nothing else. That needs no guess whose it is, compares
-// one group with another, and is the least that whoever gets it loses by waiting, unless a cap is reached already.
+// The points are those that the group alone would bring a partner without other evidence. This needs no guess about the
+// partner, makes groups comparable, and is a lower bound of what its partner misses, unless a cap is reached already.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { ProgrammeVersions } from "../programme/versions.ts";
@@ -30,7 +30,7 @@ export interface UnmatchedGroup {
 export interface Unmatched {
   /** The most points first, then the most evidence. */
   groups: UnmatchedGroup[];
-  /** Why nobody is suggested by name; null where names are compared. */
+  /** Why no partner is suggested by name; null where names are compared. */
   withoutSuggestions: string | null;
 }
 
@@ -60,7 +60,7 @@ export async function readUnmatched(
           string_agg(distinct source, ',') as sources
         from (${waiting}) as waiting group by 1, 2, 3) as counted
       group by 1, 2 order by 1 nulls last, 2`);
-    // Groups stand for partners: nobody's id is negative.
+    // Groups stand in for partners, with negative ids that no partner has.
     const asPartners = sql`
       select -dense_rank() over (order by namespace nulls last, key) as partner_id, kind, occurred_at, ended_at, quantity, attributes
       from (${waiting}) as waiting`;

@@ -10,8 +10,8 @@ export interface CsvRow {
 }
 
 /**
- * Reads a CSV text with a header. `required` columns must be there, `optional` ones may, others are refused: a column nobody
- * reads is a misspelt one. Throws a UsageError with `file:line` for broken quoting, short or long rows, wrong headers and NUL, which nothing can store.
+ * Reads a CSV text with a header. `required` columns must be there, `optional` ones may, others are refused, because
+ * an unknown column is usually a misspelt one. Throws a UsageError with `file:line` for broken quoting, short or long rows, wrong headers and NUL, which Postgres cannot store.
  */
 export function parseCsv(text: string, file: string, required: string[], optional: string[] = []): CsvRow[] {
   let rows: { info: { lines: number }; record: string[] }[];

@@ -9,7 +9,7 @@ export interface SecretBox {
   seal(secret: string, owner: string): string;
   /** Throws when the key is another one, the owner differs or the text was changed; the message holds none of them. */
   open(sealed: string, owner: string): string;
-  /** A keyed hash: 128 bits, hex. The same text gives the same one under the same key; without the key nobody can try names. */
+  /** A keyed hash: 128 bits, hex. The same text gives the same one under the same key; without the key, names cannot be guessed by trial. */
   pseudonym(text: string): string;
 }
 

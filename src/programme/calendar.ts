@@ -51,7 +51,7 @@ export function instantOfLocal(text: string, timeZone: string): Date {
 const EARLIEST = Date.UTC(1000, 0, 1);
 const LATEST = Date.UTC(10_000, 0, 1);
 
-/** undefined: it is no text of an instant, or so far away that nobody means it. */
+/** undefined: not the text of an instant, or outside the supported years. */
 function readWritten(read: () => Date): Date | undefined {
   try {
     const instant = read();

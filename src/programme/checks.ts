@@ -243,7 +243,7 @@ function checkWindow(path: string[], window: WindowDocument, seasons: string[]):
   }
   const [key, span] =
     "last" in window ? ["last", window.last] : ["rolling", "rolling" in window ? window.rolling : ""];
-  // Postgres knows no instants before 4714 BC, and nobody means them.
+  // Postgres has no instants before 4714 BC.
   return daysOf(span) > LONGEST_DAYS
     ? [{ path: [...path, key], message: "expected a span of at most 100 years" }]
     : [];

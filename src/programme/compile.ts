@@ -177,7 +177,7 @@ function isLeft(without: number[]): SQL {
   return without.length === 0 ? sql`` : sql` and id <> all(${sql.param(without)}::bigint[])`;
 }
 
-/** A condition on the partner_id of whatever table it is said of. */
+/** A condition on the partner_id of the given table. */
 export function isInScope(scope: Scope): SQL {
   if (scope === "all") return sql`true`;
   if ("partners" in scope) return sql`partner_id = any(${sql.param(scope.partners)}::bigint[])`;

@@ -84,8 +84,8 @@ export async function publishProgramme(
   const digest = createHash("sha256").update(document.text).digest("hex");
   return transaction(db, async (tx) => {
     await tx.execute(sql`lock table programme_versions in share row exclusive mode`);
-    // The clock stands still until commit: a tick that passed the beginning of a version it cannot see would bring it into
-    // force for nobody, and the next tick would find it in force already.
+    // The clock is locked until commit. Otherwise a tick could pass the beginning of a version that it cannot see yet: no
+    // partner would be marked, and the next tick would find the version in force already.
     await tx.execute(sql`select from clock for share`);
     const { publishedAt, effectiveFrom, inForce } = await readBeginning(tx, programme, document.now);
     const [latest] = await tx.execute<{ id: number; digest: string; effective_from: Date }>(sql`
@@ -132,8 +132,8 @@ export async function refuseUnlessEvaluable(
 ): Promise<CompiledProgramme> {
   const compiled = compileProgramme(programme);
   await db.execute(compiled.evaluation({ scope: { partners: [] }, at })).catch((error: unknown) => {
-    const said = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${file}: Postgres refuses to evaluate it: ${said}`);
+    const message = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${file}: Postgres refuses to evaluate it: ${message}`);
   });
   return compiled;
 }

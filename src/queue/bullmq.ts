@@ -61,7 +61,8 @@ export function workerConnection(backend: QueueBackend): Redis | pg.Pool {
 /** Opens the queues this process may enqueue into. */
 export function openBullQueues(options: QueueOptions): QueueOperations & { close(): Promise<void> } {
   const { sources, log } = options;
-  const backend = openQueueBackend(options, 4);
+  // A registration of a schedule needs two: one holds the lock, another writes.
+  const backend = openQueueBackend(options, queueNames(sources).length + 6);
   // A producer fails fast: the caller's effect is in Postgres already, and the sweep repeats the nudge.
   const redis =
     backend.kind === "redis"

@@ -38,7 +38,7 @@ const LONGEST_TEXT = 1000;
 
 /**
  * Gives points to a partner, or takes them, and marks it pending, in one transaction. Twice makes two adjustments. Throws a
- * UsageError for points that are no whole number or 0, no reason, nobody's name, an end that is over, and a partner that
+ * UsageError for points that are no whole number or 0, no reason, no name of a person, an end that is over, and a partner that
  * has been merged.
  */
 export async function adjust(
@@ -189,12 +189,12 @@ async function whyNotInForce(tx: Database, adjustment: Adjustment): Promise<stri
 }
 
 /** What takes an adjustment back without a person's decision about it. */
-const NOBODY = ["merge", "unmerge", "forget"];
+const RESERVED_NAMES = ["merge", "unmerge", "forget"];
 
 /** The name of an administrator as it is kept. Throws a UsageError where there is none. */
 export function readAuthor(by: string): string {
   const name = readLine("by", by, "the name of who is responsible");
-  if (NOBODY.includes(name)) throw new UsageError(`by: expected the name of a person, not ${name}`);
+  if (RESERVED_NAMES.includes(name)) throw new UsageError(`by: expected the name of a person, not ${name}`);
   return name;
 }
 

@@ -20,7 +20,7 @@ export async function tick(
     const first = await tx.execute(
       sql`insert into clock (ticked_at) values (${now}) on conflict (id) do nothing returning 1`,
     );
-    // Nobody knows what has begun or ended since the first scores were written.
+    // Begins and ends since the first scores were written are unknown.
     if (first.length > 0) {
       const everybody = sql`select id from partners where exists (select from programme_versions)`;
       return { marked: await markPendingWhere(tx, everybody, { cause: "clock", at: now }) };

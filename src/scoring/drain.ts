@@ -50,7 +50,7 @@ interface Batch {
   limit: number;
 }
 
-/** Scores a batch, or what can be of it; adds those who cannot to `failed`. `claimed` 0: nobody else is pending. */
+/** Scores a batch; partners whose scoring fails are added to `failed`. `claimed` 0: no other partner is pending. */
 async function scoreBatch(
   db: Database,
   programmes: ProgrammeVersions,
@@ -78,7 +78,7 @@ async function scoreBatch(
   }
 }
 
-/** What Postgres said where it refused a row: a data exception (class 22) or a violated constraint (class 23). */
+/** Postgres's message where it refused a row: a data exception (class 22) or a violated constraint (class 23). */
 function refusalOf(error: unknown): Error | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { code } = cause as { code?: unknown };
@@ -94,7 +94,7 @@ async function toFailure(db: Database, failed: Map<number, Error>): Promise<Erro
   const who = failed.size > rows.length ? `${failed.size} partners (${named} …)` : named;
   const [cause] = failed.values();
   return new Error(
-    `The score of ${who} cannot be stored: ${cause?.message ?? ""}. It keeps nobody else waiting.`,
+    `The score of ${who} cannot be stored: ${cause?.message ?? ""}. Other partners do not wait for it.`,
     { cause },
   );
 }

@@ -1,9 +1,9 @@
-// The only place that gives or takes points. It drains pending_partners: claim, evaluate, write what differs.
+// The only place that gives or takes points. It drains pending_partners: claim, evaluate, write the differences.
 //
-// Why a score is never computed from evidence that is older than its mark: the claim deletes the pending rows and holds
-// them until commit; whoever records evidence for a claimed partner waits at that row and marks it again afterwards. The
-// evaluation is a later statement than the claim, so it sees everything whose mark it has claimed (READ COMMITTED takes a
-// new snapshot for each statement). And as long as a partner is claimed, nobody else can claim it: one writer a partner.
+// Why a score is never computed from evidence that is older than its mark: the claim deletes the pending rows and locks them
+// until commit. A writer of evidence for a claimed partner waits at that row and marks it again afterwards. The evaluation is
+// a later statement than the claim, so it sees all evidence whose mark it has claimed (READ COMMITTED takes a new snapshot
+// for each statement). A partner has one claim at a time, so it has one writer.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { isInScope, type Scope } from "../programme/compile.ts";
@@ -42,7 +42,7 @@ interface Claim {
 /**
  * Scores one batch of pending partners in one transaction. Running it twice, or twice at once, writes nothing twice: a
  * partner is claimed by one transaction at a time, and ledger_award_key (partner, score version, achievement) refuses a
- * second line. Nobody is claimed before a programme is published.
+ * second line. No partner is claimed before a programme is published.
  */
 export async function scorePending(
   db: Database,

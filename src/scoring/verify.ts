@@ -15,7 +15,7 @@ export interface Verification {
   evaluation: string[];
   /** The score is not the sum of its achievements. */
   achievements: string[];
-  /** The ledger does not add up to what is stored, achievement by achievement; or it has lines of nobody. */
+  /** The ledger does not add up to what is stored, achievement by achievement; or it has lines without a partner. */
   ledger: string[];
 }
 
@@ -48,7 +48,7 @@ export async function drifting(db: Database, programmes: ProgrammeVersions, now:
 /** The WITH clause both read: every partner that does not wait, and which comparisons it fails. */
 async function judgement(db: Database, programmes: ProgrammeVersions, now: Date): Promise<SQL> {
   const [clock] = await db.execute<{ ticked_at: Date }>(sql`select ticked_at from clock`);
-  // As the score job does it: whoever's clock is behind looks at the instant of the last tick.
+  // As in the score job: a process whose clock is behind evaluates at the instant of the last tick.
   const at = clock !== undefined && clock.ticked_at > now ? clock.ticked_at : now;
   const version = await programmes.inForce(db, at);
   const touched =

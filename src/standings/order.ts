@@ -1,4 +1,4 @@
-// The order of the standings, said twice side by side: as SQL, and as bytes a Redis sorted set compares.
+// The order of the standings, in two forms side by side: as SQL, and as bytes a Redis sorted set compares.
 //
 //   1. points, descending            2. when that total was reached, ascending
 //   3. name, ascending               4. id, ascending

@@ -129,7 +129,7 @@ export async function* readPartnersToCache(db: Database, size: number): AsyncGen
 
 /**
  * The next partners of the to-do list after this id, with the mark each row had. One statement, so one snapshot:
- * a mark is written in the transaction of the change it stands for, and whoever sees the mark sees the change.
+ * a mark is written in the transaction of the change it stands for, so a reader that sees the mark sees the change.
  */
 export async function readPending(
   db: Database,

@@ -29,7 +29,7 @@ export interface ReadableStandings extends Standings {
 
 interface StandingsToOpen {
   db: Database;
-  /** Made for reading ({@link redisForReading}); closed by whoever made it. */
+  /** Made for reading ({@link redisForReading}); closed by the caller. */
   redis?: Redis | undefined;
   prefix: string;
   /** Gets a line when the answers begin to come from somewhere else. */

@@ -1,8 +1,8 @@
-// The standings as Redis keeps them: nothing precious, rebuilt from Postgres whenever they are not there.
+// The standings in Redis: a cache, rebuilt from Postgres whenever it is missing.
 //
-// Writing is fenced. Whoever writes first claims the cache; a later claim takes it over, and what the earlier writer
-// still sends is refused. So a refresher that lost its database connection, and with it the lock that made it the only
-// one (src/standings/refresh.ts), cannot put old standings over new ones.
+// Writes carry a fencing token. A writer claims the cache first; a later claim takes it over, and the earlier writer's
+// further writes are refused. So a refresher that lost its database connection, and with it the lock that made it the only
+// one (src/standings/refresh.ts), cannot overwrite new standings with old ones.
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { idDigits, type ScoredPartner, toRanked, toSortKey } from "./order.ts";
@@ -23,7 +23,7 @@ export interface StandingsCache {
   claim(last: string | undefined): Promise<CacheWriter>;
   /** The token of the last writer, as the cache has it. */
   lastWriter(): Promise<string | undefined>;
-  /** Everything cached, in order and in parts of `size`, as stored: for comparing while nobody writes. */
+  /** Everything cached, in order and in parts of `size`, as stored: for comparing while there is no writer. */
   entries(size: number): AsyncGenerator<CachedEntry[]>;
 }
 
@@ -46,7 +46,7 @@ export interface CacheWriter {
 /** How long what an abandoned rebuild wrote stays: longer than any pause between two parts. */
 const abandonedAfterMs = 600_000;
 
-/** Changes in one script: Redis answers nobody else meanwhile, about 20 µs for each. A page is to wait no longer than it takes. */
+/** Changes in one script: Redis is blocked meanwhile, about 20 µs for each. This bounds the wait of a reader. */
 const scriptSize = 25;
 
 /** Keys begin with the prefix. On a Redis Cluster it must hold a hash tag: one script reads several keys. */

@@ -59,9 +59,9 @@ export async function refreshStandings(
       news ||= batch.news;
       after = batch.last;
     }
-    // Looked at again after the lock is free: whoever was turned away by it had committed its marks before. A pass that
-    // saw no new mark is the last: what is left is being marked by open transactions, which will ask for a refresh.
-  } while (news && (await isAnythingPending(db)));
+    // Repeated after the lock is released, because a caller that could not take it had committed its marks before. A pass
+    // without new marks is the last: later marks belong to open transactions, which will ask for a refresh.
+  } while (news && (await hasPendingStandings(db)));
   return done;
 }
 
@@ -95,7 +95,7 @@ async function refreshBatch(
   });
 }
 
-/** The last writer of the cache whose work is committed; undefined: nobody has written it yet. */
+/** The last writer of the cache whose work is committed; undefined: it was never written. */
 async function readLastWriter(db: Database): Promise<string | undefined> {
   const [row] = await db.execute<{ writer: string }>(sql`select writer from standings_cache`);
   return row?.writer;
@@ -115,7 +115,7 @@ export async function isCacheCurrent(db: Database, cache: StandingsCache): Promi
   return (await cache.lastWriter()) === (await readLastWriter(db));
 }
 
-/** Held until the transaction ends. Whoever need not wait for it does not: the holder sees to the same to-do list. */
+/** Held until the transaction ends. Without `wait` a caller gives up at once: the holder drains the same list. */
 async function takeLock(tx: Database, wait: boolean): Promise<boolean> {
   if (wait) {
     await tx.execute(sql`select pg_advisory_xact_lock(${lock})`);
@@ -143,7 +143,8 @@ async function deletePending(tx: Database, rows: Awaited<ReturnType<typeof readP
     delete from pending_standings where partner_id in (select partner_id from applied)`);
 }
 
-async function isAnythingPending(db: Database): Promise<boolean> {
+/** Whether changes wait for the rank job. */
+export async function hasPendingStandings(db: Database): Promise<boolean> {
   const [row] = await db.execute<{ pending: boolean }>(
     sql`select exists (select from pending_standings) as pending`,
   );

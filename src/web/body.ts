@@ -1,6 +1,6 @@
 // The body of a request from anybody: no larger and no slower than it may be.
 
-/** Why there is no body, for whoever sent the request. */
+/** Why there is no body, for the client. */
 export class BrokenBodyError extends Error {
   override readonly name = "BrokenBodyError";
   readonly status: 400 | 408 | 413;

@@ -45,13 +45,13 @@ export type Refuse = (
 /** Senders try again a few times; what is larger than this is no message but a listing. */
 const MOST_BYTES = 256 * 1024;
 const BODY_MS = 10_000;
-/** Bodies that are read at a time, proven by nobody yet: 16 MB. Who comes then is asked to come again before its body is read. */
+/** Bodies read at a time before verification: 16 MB. Further requests get 503 before their body is read. */
 const MOST_BODIES = 64;
 /** Senders give up after five seconds or more. The driver would wait for a connection much longer. */
 const STORED_WITHIN_MS = 3000;
 /** Sets the nudge apart from that of a source that asked to be called later: it may be hours until that one is gone. */
 const OF_MESSAGES = -1;
-/** A flood of messages must use up neither the pool nor the memory: whoever comes when so many wait is asked to come again. */
+/** A flood of messages must not exhaust the pool or the memory: when so many wait, further ones get 503. */
 const TURNS = { atOnce: 4, waiting: 200 };
 
 interface Inbound {
@@ -68,7 +68,7 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
   const inTurn = openTurns(TURNS);
   let bodies = 0;
   const inbound = new Map(toInbound(parts.sources).map((of) => [of.key, of]));
-  const nobody = (c: Context) => refuse(c, 404, "not-found", "There is nothing at this path.");
+  const refuseUnknown = (c: Context) => refuse(c, 404, "not-found", "There is nothing at this path.");
 
   /** undefined: it could not be done now, and the reason is in the log. */
   async function attempt(of: Inbound, work: () => Promise<Outcome>): Promise<Outcome | undefined> {
@@ -96,8 +96,8 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
     if (outcome === "unreadable")
       return refuse(c, 400, "bad-content", "The body is not what its Content-Type says.");
     if ("unusable" in outcome) {
-      const said = "No message can be proven; its sender is asked to repeat it.";
-      logger?.warn({ source: of.key, reason: outcome.unusable }, said);
+      const message = "No message can be verified; its sender is asked to repeat it.";
+      logger?.warn({ source: of.key, reason: outcome.unusable }, message);
       return later(c);
     }
     logger?.info({ source: of.key, reason: outcome.refused }, "A message was refused.");
@@ -117,7 +117,7 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
   return {
     async receive(c) {
       const of = inbound.get(c.req.param("source") ?? "");
-      if (of === undefined) return nobody(c);
+      if (of === undefined) return refuseUnknown(c);
       const kind = kindOf(c.req.header("Content-Type"), c.req.header("Content-Encoding"));
       if (kind === undefined) {
         const expected = "application/json or application/x-www-form-urlencoded, not compressed";
@@ -155,14 +155,14 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
         };
         return inTurn(() => recordMessage(parts.db, message));
       });
-      // Nobody waits for the queue: what it does not hear of now the sweep finds.
+      // The answer does not wait for the queue: the sweep enqueues what is lost here.
       if (outcome === "new") void queues.nudge("sync", toHint(of.wakes), { epoch: OF_MESSAGES });
       return answer(c, of, outcome);
     },
 
     async look(c) {
       const of = inbound.get(c.req.param("source") ?? "");
-      if (of === undefined) return nobody(c);
+      if (of === undefined) return refuseUnknown(c);
       // There is nothing to prove in a request that says nothing, except that it knows the address.
       if (of.settings.scheme !== "url-secret") return c.json({ source: of.key });
       const outcome = await attempt(of, async () => {
@@ -193,7 +193,7 @@ function toDelivery(c: Context, body: Buffer): Delivery {
 
 /**
  * The sender's id of a genuine message, or why it is none. In its turn where it asks the database; the DNS is asked outside of
- * it, for what is asked there is chosen by whoever sends something, and would keep other senders waiting.
+ * it, because the sender chooses what is looked up, and could keep other senders waiting.
  */
 async function prove(
   { db, secrets, publicKeys, now }: InboxParts,

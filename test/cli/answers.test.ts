@@ -331,7 +331,7 @@ describe("runs", () => {
     );
     expect(shown.at(-1)).toBe("… and 10 more");
     expect(await linesOf("runs", "reject", id, "--by", "ann")).toEqual([
-      "The loss of 60 pieces of evidence of 1 connection of fairs is not believed: the evidence stays, unconfirmed, and the same loss asks nobody again.",
+      "The loss of 60 pieces of evidence of 1 connection of fairs is rejected: the evidence stays, unconfirmed, and the same loss is not held again.",
     ]);
     expect((await call("sync", "fairs", "--full")).code).toBe(0);
     expect(await linesOf("runs", "approve", id, "--by", "ben")).toEqual([
@@ -507,7 +507,7 @@ describe("simulate", () => {
     );
     expect(histogram.reduce((sum, bar) => sum + bar.partners, 0)).toBe(partners);
     expect(warnings).toContain(
-      "Nobody reaches certified-team (A team of five with the advanced certificate).",
+      "No partner reaches certified-team (A team of five with the advanced certificate).",
     );
     const lines = await linesOf("simulate", draft);
     expect(lines[0]).toMatch(

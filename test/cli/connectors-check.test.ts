@@ -122,7 +122,7 @@ describe("connectors check, of a made-up system", () => {
       "ok  reviews: 50 rows, 48 pieces of evidence, 1 that cannot be read on the first page",
       "kind  external id  occurred at (UTC)  quantity  partner  points",
       expect.stringMatching(/^─+ /) as string,
-      "review  reviews/72  2026-10-01T08:16:00  1  nobody (domain:brightly.example)  alone +4  reviewed",
+      "review  reviews/72  2026-10-01T08:16:00  1  no partner (domain:brightly.example)  alone +4  reviewed",
       "review  reviews/71  2026-10-01T08:15:00  1  acme  +4  reviewed",
       ...["76", "77", "78"].map((id) => `review  reviews/${id}  2026-09-30T08:15:00  1  acme  +4  reviewed`),
       "Would be quarantined:",
@@ -261,8 +261,8 @@ describe("connectors check, of a made-up system", () => {
     const [source] = sources.sources;
     const connection = await readSampledConnection(context.db, source!, undefined);
     const parts = { ...context, fetcher, signal: new AbortController().signal };
-    const { said, listings } = await fetchSample(parts, source!, connection);
-    expect(said).toBe("Anna, large plan");
+    const { checked, listings } = await fetchSample(parts, source!, connection);
+    expect(checked).toBe("Anna, large plan");
     expect(listings).toMatchObject([{ name: "reviews", page: { class: "transient" } }]);
     const interrupted = AbortSignal.abort(new Error("interrupted"));
     await expect(fetchSample({ ...parts, signal: interrupted }, source!, connection)).rejects.toThrow(

@@ -61,7 +61,7 @@ describe("a source", () => {
     open.sandbox.faults.set("blog", { mode: "500" });
     expect(await failuresUnder({})).toEqual([
       expect.stringMatching(
-        /^FAIL {2}blog\/main: GET 127\.0\.0\.1:\d+\/blog\S* answered 500; try again; if it stays, ask whoever runs the system$/,
+        /^FAIL {2}blog\/main: GET 127\.0\.0\.1:\d+\/blog\S* answered 500; try again; if it stays, ask the operator of the system$/,
       ),
     ]);
   });

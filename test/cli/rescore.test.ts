@@ -137,7 +137,10 @@ describe("a rescore", () => {
 
   test.each([
     [["rescore"], "the scope of the rescore is missing; expected --partner"],
-    [["rescore", "--all", "--resume", "1"], "--resume <run> goes on with what that run was asked for"],
+    [
+      ["rescore", "--all", "--resume", "1"],
+      "--resume <run> continues with the scope of that run; it cannot be combined with another scope",
+    ],
     [["rescore", "--resume", "99999"], "there is no run 99999; see: standings runs"],
     [["rescore", "--source", "nosuch"], "there is no source nosuch; expected one of registrations"],
     [["runs", "cancel", "99999", "--by", "Jane"], "there is no run 99999; see: standings runs"],

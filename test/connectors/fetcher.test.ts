@@ -239,7 +239,7 @@ describe("bodies", () => {
     });
   });
 
-  test("in an encoding nobody asked for, or in too many, are refused", async () => {
+  test("in an encoding that was not requested, or in too many, are refused", async () => {
     for (const encoding of ["compress", "gzip, gzip, gzip, gzip"]) {
       behave = () => ({ headers: { "content-encoding": encoding }, body: "x" });
       await expect(get("/")).rejects.toMatchObject({ class: "data" });

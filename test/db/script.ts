@@ -1,7 +1,8 @@
-// Runs a few lines of TypeScript in a process of their own, from the root of the project.
+// Runs a few lines of JavaScript in a process of their own. Imports of "./…" are those of the project, compiled.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { compiledUrl } from "../compiled.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -13,7 +14,10 @@ export interface Script {
 }
 
 export function startScript(source: string, args: string[], env: NodeJS.ProcessEnv = process.env): Script {
-  const command = ["--import", "tsx", "--input-type=module", "--eval", source, "--", ...args];
+  const compiled = source.replace(/"\.\/([^"]+\.ts)"/g, (_, path: string) =>
+    JSON.stringify(compiledUrl(path)),
+  );
+  const command = ["--input-type=module", "--eval", compiled, "--", ...args];
   const child = spawn(process.execPath, command, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";

@@ -22,12 +22,13 @@ import { openLog } from "../../src/platform/log.ts";
 import { publishProgramme } from "../../src/programme/versions.ts";
 import { verify } from "../../src/scoring/verify.ts";
 import { openWorkers } from "../../workers/main.ts";
+import { compiledFolder } from "../compiled.ts";
 import { openTestDatabase } from "../database.ts";
 import { redisUrl, testPrefix } from "../redis.ts";
 import { backends, quiet, until } from "./deployment.ts";
 
 /** Kills with each queue; DEEP asks for more. */
-const KILLS = Number(process.env["DEEP"] ?? 25);
+const KILLS = Number(process.env["DEEP"] ?? 10);
 const POSTS = 4 * KILLS + 40;
 const PER_PAGE = 2;
 const PARTNERS = 12;
@@ -196,8 +197,8 @@ async function readEffects({ db }: Context) {
 }
 
 async function startStandby(env: Record<string, string>): Promise<ChildProcess> {
-  const child = fork(fileURLToPath(new URL("standby-worker.ts", import.meta.url)), [], {
-    execArgv: ["--import", "tsx"],
+  const child = fork(fileURLToPath(new URL("standby-worker.mjs", import.meta.url)), [compiledFolder()], {
+    execArgv: [],
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stdio: "inherit",
   });

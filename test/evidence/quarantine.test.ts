@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { finishListing } from "../../src/evidence/absence.ts";
-import { isSpoilt, readQuarantined } from "../../src/evidence/quarantine.ts";
+import { exceedsErrorRate, readQuarantined } from "../../src/evidence/quarantine.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { addConnection, addPartners, at, fact, list, openLease, readCurrent, record } from "./collecting.ts";
 
@@ -110,7 +110,7 @@ describe("too many of them", () => {
   ])(
     "$quarantined beside $read of $total, over: $isOver, is spoilt: $spoilt",
     ({ isOver, spoilt, ...rows }) => {
-      expect(isSpoilt(rows, isOver)).toBe(spoilt);
+      expect(exceedsErrorRate(rows, isOver)).toBe(spoilt);
     },
   );
 });

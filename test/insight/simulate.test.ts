@@ -347,7 +347,7 @@ describe("a simulation of a draft", () => {
     await arrangeArticles(3);
     expect(warningsOf(await simulateText(articles(9), now))).toEqual([
       "Everybody reaches articles (articles).",
-      "Nobody reaches fairs (fairs).",
+      "No partner reaches fairs (fairs).",
     ]);
     await db.execute(sql`update partners set listed = false where id = ${partners[2]}`);
     const visits = programmeText({
@@ -355,7 +355,7 @@ describe("a simulation of a draft", () => {
       others: { evidence: "article", award: { points: 3, "at-least": 2 } },
     });
     const simulation = await simulateText(visits, now);
-    expect(warningsOf(simulation)).toEqual(["Nobody reaches articles (articles)."]);
+    expect(warningsOf(simulation)).toEqual(["No partner reaches articles (articles)."]);
     expect(simulation.achievements.map(({ key, change }) => [key, change])).toEqual([
       ["articles", "kept"],
       ["others", "new"],

@@ -338,7 +338,7 @@ describe("undoing a merge", () => {
     const before = await db.execute(sql`select * from partners order by id`);
     await expect(unmerge("partner-1")).rejects.toThrow(
       new UsageError(
-        "identity crm:1 belongs to partner-3 now, not to partner-2\nconnection own/4711 belongs to nobody now, not to partner-2",
+        "identity crm:1 belongs to partner-3 now, not to partner-2\nconnection own/4711 belongs to no partner now, not to partner-2",
       ),
     );
     expect(await db.execute(sql`select * from partners order by id`)).toEqual(before);

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { compiledUrl } from "../compiled.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -16,10 +17,10 @@ afterEach(async () => {
 
 /** The lines a process of its own writes: the log goes to standard error itself. */
 function linesOf(body: string): string {
-  const script = join(folder, "script.mts");
-  const log = JSON.stringify(new URL("../../src/platform/log.ts", import.meta.url).href);
+  const script = join(folder, "script.mjs");
+  const log = JSON.stringify(compiledUrl("src/platform/log.ts"));
   writeFileSync(script, `import { openLog } from ${log};\nconst log = openLog("info");\n${body}`);
-  return execFileSync("sh", ["-c", `"${process.execPath}" --import tsx "${script}" 2>&1`], {
+  return execFileSync("sh", ["-c", `"${process.execPath}" "${script}" 2>&1`], {
     encoding: "utf8",
   });
 }

@@ -47,7 +47,7 @@ describe("draining the list of pending partners", () => {
     for (const id of [first!, eighth!, last]) await poison(id);
     const { failure, ...drained } = await drainPending(db, programmes, { now });
     expect(failure?.message).toBe(
-      "The score of partner-1, partner-8, partner-60 cannot be stored: integer out of range. It keeps nobody else waiting.",
+      "The score of partner-1, partner-8, partner-60 cannot be stored: integer out of range. Other partners do not wait for it.",
     );
     expect(drained).toEqual({ claimed: PARTNERS - 3, changed: PARTNERS - 3, lines: PARTNERS - 3 });
     expect(await readPendingPartners(db)).toEqual([first, eighth, last]);

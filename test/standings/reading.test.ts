@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { sql } from "drizzle-orm";
 import { Redis } from "ioredis";
 import { pino } from "pino";
@@ -47,7 +46,7 @@ describe.runIf(redisUrl() !== undefined)("reading with a Redis that goes away", 
       { write: (line: string) => void log.push((JSON.parse(line) as { msg: string }).msg) },
     );
     standings = openStandings({ db, redis, prefix: "own", logger });
-    await once(redis, "ready");
+    await new Promise((resolve) => redis.once("ready", resolve));
     await refresh();
     // From here on Redis says 1 and Postgres says 2, so an answer tells where it comes from.
     await db.execute(sql`update scores set points = 2`);
@@ -83,7 +82,8 @@ describe.runIf(redisUrl() !== undefined)("reading with a Redis that goes away", 
     expect(await readPoints()).toEqual([2, 2]);
     expect(await readPoints()).toEqual([2, 2]);
     expect(await standings.cacheState()).toBe("unreachable");
-    const ready = once(redis, "ready");
+    // Connection errors come first: events.once would reject with them.
+    const ready = new Promise((resolve) => redis.once("ready", resolve));
     server = await startRedisServer(port);
     await ready;
     expect(await readPoints()).toEqual([2, 2]);

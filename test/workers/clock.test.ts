@@ -10,14 +10,7 @@ test("a tick by a clock that is far ahead fails and lets no time pass; one that 
   const { context } = deployment;
   try {
     const signal = new AbortController().signal;
-    const tickAt = (now: Date) =>
-      clock({}, {
-        ...context,
-        now: () => now,
-        signal,
-        tryOnce: () => undefined,
-        onFailure: () => undefined,
-      } satisfies Work);
+    const tickAt = (now: Date) => clock({}, { ...context, now: () => now, signal } satisfies Work);
     const ticked = () => context.db.execute(sql`select ticked_at from clock`);
     const [row] = await context.db.execute<{ now: Date }>(
       sql`select clock_timestamp()::timestamptz(3) as now`,

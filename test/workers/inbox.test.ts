@@ -8,7 +8,7 @@ import { readOpenConnections, startSync } from "../../src/ingest/runs/sync.ts";
 import { registerSources } from "../../src/ingest/sources.ts";
 import { forgetPartner } from "../../src/partners/forget.ts";
 import { collect } from "../../workers/collect.ts";
-import type { Work } from "../../workers/handler.ts";
+import type { HandlerResult, Work } from "../../workers/handler.ts";
 import { openWorkers, type Workers } from "../../workers/main.ts";
 import { sweep } from "../../workers/sweep.ts";
 import { sync } from "../../workers/sync.ts";
@@ -65,17 +65,21 @@ async function tell(id: string, body: string): Promise<number> {
 const asWork = (changes: Partial<Work> = {}): Work => ({
   ...open.context,
   signal: new AbortController().signal,
-  tryOnce: () => undefined,
-  onFailure: () => undefined,
   ...changes,
 });
+
+/** The log fields of a job that is done; a failed one throws its error. */
+function loggedOf(result: HandlerResult): unknown {
+  if (result.state === "failed") throw result.error;
+  return result.log;
+}
 
 /** A pull of the source that is told of deals, by hand. */
 async function pull({ full = false } = {}): Promise<unknown> {
   const request = { source: "standard-webhooks", full, askedBy: "test", now: open.context.now() };
   const { runId } = await startSync(db(), request);
   const [waiting] = await readOpenConnections(db(), runId);
-  return collect(waiting!.connection, asWork());
+  return loggedOf(await collect(waiting!.connection, asWork()));
 }
 
 describe.each(backends)("with the queue on %s", (backend) => {
@@ -98,7 +102,7 @@ describe.each(backends)("with the queue on %s", (backend) => {
     expect(open.server.asked).toHaveLength(1);
     expect(await open.points()).toEqual({ one: 10 });
     // Late nudges of messages that are handled already begin nothing.
-    for (let n = 0; n < 3; n++) expect(await sync(toHint("list"), asWork())).toBeUndefined();
+    for (let n = 0; n < 3; n++) expect(loggedOf(await sync(toHint("list"), asWork()))).toBeUndefined();
     expect(await runs()).toHaveLength(1);
   });
 
@@ -144,9 +148,8 @@ describe("a message is not lost", () => {
   test("when the worker dies after it has begun the run", async () => {
     await storeUnheard("a");
     const deaf = { ...open.context.queues, nudge: () => Promise.resolve() };
-    expect(await sync(toHint("standard-webhooks"), asWork({ queues: deaf }))).toMatchObject({
-      connections: 1,
-    });
+    const begun = loggedOf(await sync(toHint("standard-webhooks"), asWork({ queues: deaf })));
+    expect(begun).toMatchObject({ connections: 1 });
     expect(await states()).toEqual(["handled"]);
     await work();
     await until(isQuiet);
@@ -172,9 +175,8 @@ describe("a message is not lost", () => {
         return Promise.resolve();
       },
     };
-    await expect(collect(waiting!.connection, asWork({ queues, signal: dying.signal }))).rejects.toThrow(
-      "killed",
-    );
+    const killed = await collect(waiting!.connection, asWork({ queues, signal: dying.signal }));
+    expect(killed).toMatchObject({ state: "failed", error: { message: "killed" } });
     expect(await evidence()).toHaveLength(50);
     await db().execute(
       sql`update connections set lease_until = now() - interval '1 second' where source = ${source}`,
@@ -182,7 +184,7 @@ describe("a message is not lost", () => {
     const read: number[] = [];
     const [{ id: last } = { id: 0 }] = await db().execute<{ id: number }>(sql`
       select (cursor ->> 'after')::bigint as id from connections where source = ${source}`);
-    expect(await collect(waiting!.connection, asWork())).toMatchObject({
+    expect(loggedOf(await collect(waiting!.connection, asWork()))).toMatchObject({
       ended: "complete",
       seen: 10,
       added: 10,

@@ -63,6 +63,21 @@ describe("what waits in Postgres without a job is taken up", () => {
   });
 });
 
+test("a duty that fails is reported after the others have had their turn", async () => {
+  const turns: string[] = [];
+  const turn = (name: string) => () => Promise.resolve(void turns.push(name));
+  const swept = sweep(context, {
+    first: turn("first"),
+    broken: () => Promise.reject(new Error("disk full")),
+    last: turn("last"),
+  });
+  await expect(swept).rejects.toMatchObject({
+    message: "the sweep's duty broken failed",
+    errors: [{ cause: { message: "disk full" } }],
+  });
+  expect(turns).toEqual(["first", "last"]);
+});
+
 describe("a source that is gone from sources.yaml", () => {
   const tenMinutesLater = () => new Date(context.now().getTime() + 600_000);
   let fewer: Context;

@@ -8,7 +8,6 @@ import { readOpenConnections, startSync } from "../../src/ingest/runs/sync.ts";
 import { registerSources } from "../../src/ingest/sources.ts";
 import { SourceError } from "../../src/platform/errors.ts";
 import { collect } from "../../workers/collect.ts";
-import type { Failure } from "../../workers/handler.ts";
 import type { RetryDecision } from "../../workers/retry.ts";
 import { type OneSource, openOneSource } from "./source.ts";
 
@@ -62,21 +61,16 @@ async function pull({
   const now = () => new Date(start + day * DAY_MS);
   const { runId } = await startSync(context.db, { source: "list", full, askedBy: "test", now: now() });
   const [waiting] = await readOpenConnections(context.db, runId);
-  const writers: ((failure: Failure) => Promise<void>)[] = [];
-  const work = {
+  const result = await collect(waiting!.connection, {
     ...context,
     now,
     signal: new AbortController().signal,
-    tryOnce: () => undefined,
-    onFailure: (write: never) => writers.push(write),
-  };
-  try {
-    return await collect(waiting!.connection, work);
-  } catch (error) {
-    if (!(error instanceof SourceError)) throw error;
-    for (const write of writers) await write({ error, reason: error.message, decision });
-    return error.class;
-  }
+  });
+  if (result.state === "done") return result.log;
+  const { error } = result;
+  if (!(error instanceof SourceError)) throw error;
+  await result.write({ error, reason: error.message, decision });
+  return error.class;
 }
 
 const evidenceIds = async () =>

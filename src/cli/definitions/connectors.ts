@@ -1,10 +1,10 @@
-// The commands for whoever connects a system: connectors check, connectors conform.
+// The commands for connecting a system: connectors check, connectors conform.
 import type { Command } from "commander";
 import type { Calls, Json } from "../calls.ts";
 import { untilInterrupted } from "../interrupt.ts";
 
 export function addConnectors(program: Command, { opening, output, failing }: Calls): void {
-  const connectors = program.command("connectors").description("for whoever connects a system");
+  const connectors = program.command("connectors").description("for connecting a system");
   connectors
     .command("check")
     .description(
@@ -23,9 +23,7 @@ export function addConnectors(program: Command, { opening, output, failing }: Ca
     });
   connectors
     .command("conform")
-    .description(
-      "runs the conformance suite over a document of yours, on answers you recorded; asks nobody else",
-    )
+    .description("runs the conformance suite over your document, on recorded answers; sends no request")
     .argument("<document>", "the YAML document")
     .requiredOption("--fixture <file>", "recorded answers, as docs/connectors/conformance.md describes them")
     .option("--json", "as JSON", false)

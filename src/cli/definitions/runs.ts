@@ -21,9 +21,9 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     .option("--json", "the runs and the changes as JSON", false)
     .action(async (sources: string[], { full, now, json }: Json & { full: boolean; now: boolean }) => {
       await working(async ({ context }, signal) => {
-        const heed = now ? "nothing" : "waits";
+        const respect = now ? "nothing" : "waits";
         const { beginSync } = await import("../../operations/sync.ts");
-        const runIds = await beginSync(context, { sources, full, askedBy: "command line", heed });
+        const runIds = await beginSync(context, { sources, full, askedBy: "command line", respect });
         const { finishAndReport } = await import("../sync.ts");
         failing(await finishAndReport(context, output, { runIds, json, signal }));
       });

@@ -14,7 +14,7 @@ export function addServing(
     .action(async ({ once }: { once: boolean }) => {
       await opening({ callsSources: true, alive: !once }, ({ context }) =>
         untilInterrupted(async (signal) => {
-          // First: where another process has the port, that is said before minutes of syncing.
+          // The port is opened first, so that a port in use is reported before minutes of syncing.
           const { runFirstSync, serve, watch } = await import("../start.ts");
           const web = once ? undefined : await serve(context);
           try {

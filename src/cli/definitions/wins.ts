@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Locale, locales } from "../../messages/messages.ts";
 import { type Calls, type Json, positive } from "../calls.ts";
 
-interface Said extends Json {
+interface Options extends Json {
   lang: Locale;
 }
 
@@ -14,7 +14,7 @@ export function addWins(program: Command, { output, reading }: Calls): void {
     .argument("<partner>", "its slug")
     .option("--json", "as JSON", false)
     .addOption(language())
-    .action((slug: string, { json, lang }: Said) =>
+    .action((slug: string, { json, lang }: Options) =>
       reading(async ({ context }) =>
         (await import("../quick-wins.ts")).printQuickWins(context, output, { slug, json, locale: lang }),
       ),
@@ -27,7 +27,7 @@ export function addWins(program: Command, { output, reading }: Calls): void {
     .option("--days <n>", "so many days ahead", days, 90)
     .option("--json", "as JSON", false)
     .addOption(language())
-    .action((slug: string, { days, json, lang }: Said & { days: number }) =>
+    .action((slug: string, { days, json, lang }: Options & { days: number }) =>
       reading(async ({ context }) =>
         (await import("../forecast.ts")).printForecast(context, output, { slug, days, json, locale: lang }),
       ),

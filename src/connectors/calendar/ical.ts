@@ -164,7 +164,7 @@ function toEvidence(occurrence: Occurrence, settings: IcalSettings): EvidenceFac
   );
 }
 
-/** Which facts an event that cannot be read would be, nobody knows: with it, the listing calls nothing absent. */
+/** The ids of an unreadable event's facts are unknown, so a listing that contains one reports nothing as absent. */
 function keepAside(uid: string, reason: string): QuarantinedRow {
   return { externalId: idOf(uid), reason, unidentified: true };
 }

@@ -39,8 +39,8 @@ export function refusal(
   }
   if (isExpected[expect](answer.text)) return undefined;
   const came = isPage(answer.text) ? "a web page" : "something else";
-  const said = `${where} answered with ${came} where ${NAMES[expect]} was expected`;
-  return new SourceError("transient", said, details);
+  const message = `${where} answered with ${came} where ${NAMES[expect]} was expected`;
+  return new SourceError("transient", message, details);
 }
 
 const NAMES: Record<Expectation, string> = {

@@ -72,7 +72,7 @@ function encodings(header: string | undefined, where: string): Encoding[] {
   }
   return real.reverse().map((name) => {
     if (name === "gzip" || name === "br" || name === "deflate" || name === "zstd") return name;
-    throw new SourceError("data", `${where} answered in an encoding nobody asked for`);
+    throw new SourceError("data", `${where} answered in an encoding that was not requested`);
   });
 }
 

@@ -61,7 +61,7 @@ const LIMITS: FetchLimits = {
 
 /** What one pull, or check, brings along. */
 interface FetchParts {
-  /** Who may ask when; without one, nobody keeps count. */
+  /** The rate limit of the credential; without one, requests are not limited. */
   gate?: Gate | undefined;
   /** For conditional requests; without one, there are none. */
   validators?: ValidatorMemory | undefined;

@@ -76,7 +76,7 @@ export function toGuard(allowPrivate: string[], resolve: Resolve = lookUp): Guar
 /** IPv4-mapped addresses must have been turned into IPv4 (`ipaddr.process`). */
 function isPublic(address: IPv4 | IPv6): boolean {
   if (address.range() !== "unicast") return false;
-  // What ipaddr.js calls unicast outside 2000::/3 (IPv4-compatible ::7f00:1, unassigned space) is nobody's public host.
+  // What ipaddr.js calls unicast outside 2000::/3 (IPv4-compatible ::7f00:1, unassigned space) is not a public host.
   return address.kind() === "ipv4" || (address as IPv6).match(ipaddr.IPv6.parse("2000::"), 3);
 }
 
@@ -113,7 +113,7 @@ function addressesOf(found: LookupAddress[]): string[] {
   return found.map(({ address }) => address);
 }
 
-/** In a person's words, why an address is nobody's public host: ipaddr.js's name of its range. */
+/** Why an address is not a public host, in words: ipaddr.js's name of its range. */
 const RANGES: Record<string, string> = {
   unspecified: "this host itself",
   loopback: "loopback",

@@ -43,7 +43,7 @@ interface Header {
   hasChecksum: boolean;
 }
 
-/** undefined: cut off, with a reserved bit, or in need of a dictionary nobody has agreed on. */
+/** undefined: cut off, with a reserved bit, or in need of a dictionary. */
 function readHeader(bytes: Buffer, start: number): Header | undefined {
   const flags = bytes[start] ?? 0;
   const isSingle = (flags & 0x20) !== 0;

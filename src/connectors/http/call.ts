@@ -112,8 +112,8 @@ async function send(
   const refused = refusal(answer, "json", where);
   if (rule === undefined && refused === undefined)
     return { body: readJson(answer, z.unknown(), where), headers: answer.headers };
-  const said = sayingOf(answer, document["error-message"], secretTexts(session, allowance.hidden));
-  const message = `${where} answered ${answer.status}${said === "" ? "" : `: ${said}`}`;
+  const detail = sayingOf(answer, document["error-message"], secretTexts(session, allowance.hidden));
+  const message = `${where} answered ${answer.status}${detail === "" ? "" : `: ${detail}`}`;
   const details = {
     status: answer.status,
     retryAfterMs: waitOf(rule, answer, session) ?? refused?.retryAfterMs,

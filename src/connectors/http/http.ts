@@ -38,14 +38,14 @@ export function toConnector(document: HttpDocument, revision: string): Connector
       const { request, says } = document.check;
       const ask = toAsk(session, request, session.scope);
       const answer = await callSystem(session, ask);
-      const said = fill(says, { ...session.scope, "": answer?.body });
-      if (said === undefined) {
+      const text = fill(says, { ...session.scope, "": answer?.body });
+      if (text === undefined) {
         throw new SourceError(
           "data",
           `${describe(ask.method, ask.url)} answered without what the check says: ${says}`,
         );
       }
-      return quote(said, secretTexts(session, []));
+      return quote(text, secretTexts(session, []));
     },
   };
 }

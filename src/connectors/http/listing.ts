@@ -31,10 +31,10 @@ export const progressSchema = z.object({
   /** Rows passed, and different ones among them. */
   position: z.number(),
   seen: z.number(),
-  /** How many rows the source said there are, on the last page and on the first. */
+  /** The total that the source declared, on the last page and on the first. */
   declared: z.number().optional(),
   announced: z.number().optional(),
-  /** The most it has said on any page. */
+  /** The largest total that any page declared. */
   most: z.number().optional(),
   /** Pages without a row, in a row. */
   empty: z.number(),

@@ -103,7 +103,7 @@ export const evidenceSchema = z.strictObject(
         "expected { namespace: <name>, key: <path> }",
       )
       .optional()
-      .meta({ description: "Whom the row names. Rows that name nobody are no evidence." }),
+      .meta({ description: "The partner of the row. Rows that name no partner are not evidence." }),
     attributes: z.record(textOf("expected a name"), expressionSchema).default({}),
     title: expressionSchema.optional(),
     link: expressionSchema.optional(),

@@ -117,7 +117,7 @@ function toFacts(session: Reader, mapping: EvidenceMapping, scope: Scope, of: st
   return items.flatMap((item: unknown) => toOne(session, mapping, { ...scope, $item: item }, of));
 }
 
-/** One fact, or none: for a row that is not meant, names nobody, or is of quantity 0. */
+/** One fact, or none: for a row that the conditions exclude, that names no partner, or whose quantity is 0. */
 function toOne(session: Reader, mapping: EvidenceMapping, scope: Scope, of: string): EvidenceFact[] {
   if (!holds(mapping.when, scope)) return [];
   const name = quote(of);

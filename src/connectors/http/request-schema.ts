@@ -27,7 +27,7 @@ export const requestSchema = z.strictObject(
 );
 export type Request = z.output<typeof requestSchema>;
 
-/** What of a request is said anew for changes: parameters and headers are added, anything else is replaced. */
+/** The parts of a request that differ for changes: parameters and headers are added, everything else is replaced. */
 export const requestChangesSchema = z
   .strictObject({ method, path, query, headers, body }, "expected what differs from the stream's request")
   .partial();

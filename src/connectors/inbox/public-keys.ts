@@ -4,11 +4,11 @@ import { promises as dns } from "node:dns";
 import type { PublicKeys } from "./scheme.ts";
 
 const REMEMBERED_MS = 3_600_000;
-/** So soon nothing is asked again, whoever says that a key does not fit. */
+/** A key is looked up again at most once in this time, even after failed verifications. */
 const SETTLED_MS = 60_000;
-/** Names come from whoever sends a message: nobody fills our memory with them. So many with a key, and so many others. */
+/** The size of the cache: names come from senders, so it is bounded. So many names with a key, and so many without. */
 const MOST_NAMES = 100;
-/** So many wait for the DNS at a time; whoever comes then is asked to come again. What is remembered waits for nothing. */
+/** Lookups that wait for the DNS at a time. Further messages are answered with a retry; cached keys need no lookup. */
 const MOST_WAITING = 32;
 const ANSWER_MS = 2000;
 
@@ -45,7 +45,7 @@ export function openPublicKeys(
         remember(good, name, one);
       },
       () => {
-        // Nobody has said that the key is gone.
+        // A failed lookup does not prove that the key is gone.
         if (others.get(name) === one) others.delete(name);
       },
     );
@@ -57,7 +57,7 @@ export function openPublicKeys(
       const isFresh = (one: Known | undefined) =>
         one !== undefined && now.getTime() - one.at < (renew ? SETTLED_MS : REMEMBERED_MS);
       const before = good.get(name);
-      // While a key is asked for again, whoever its present one is good enough for has it.
+      // While a key is refreshed, messages that verify with the cached key do not wait.
       const fresh = [before, others.get(name)].find(isFresh);
       if (fresh !== undefined && !fresh.isAsked) {
         remember(fresh === before ? good : others, name, fresh);

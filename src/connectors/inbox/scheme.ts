@@ -26,7 +26,7 @@ export interface Terms {
 
 /** Public keys that senders publish in the DNS. */
 export interface PublicKeys {
-  /** undefined: there is none under this name. `renew`: the one that is remembered did not fit. Throws where nobody answers. */
+  /** undefined: there is no key under this name. `renew`: the cached key did not verify. Throws when the DNS does not answer. */
   find(name: string, options: { now: Date; renew: boolean }): Promise<KeyObject | undefined>;
 }
 

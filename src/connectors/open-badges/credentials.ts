@@ -56,10 +56,10 @@ export interface Credential {
 export async function verifyCredentialToken(token: Token, trust: Trust): Promise<Credential> {
   const claims = readPart(token.payload, claimsSchema);
   // As of version 2.0 of the data model the payload is the credential itself; before, it is the claim "vc".
-  const said: Record<string, unknown> = claims.vc ?? token.payload;
-  const id = said["id"] ?? claims.jti;
-  const issuer = said["issuer"] ?? claims.iss;
-  const credential = readPart({ ...said, id, issuer }, credentialSchema);
+  const claimed: Record<string, unknown> = claims.vc ?? token.payload;
+  const id = claimed["id"] ?? claims.jti;
+  const issuer = claimed["issuer"] ?? claims.iss;
+  const credential = readPart({ ...claimed, id, issuer }, credentialSchema);
   const trusted = findIssuer(issuerOf(credential), trust);
   const keyId = token.header.kid ?? (trusted.id.startsWith("did:") ? trusted.id : undefined);
   if (keyId === undefined) throw refused("it does not say by which key of its issuer it is signed");

@@ -27,12 +27,13 @@ export function findIssuer(id: string, { issuers }: Trust): Issuer {
   return issuer;
 }
 
-/** Whether the address is one from which the issuer speaks. `said`: the prefixes it gives itself, where the settings give none. */
-export function isOfIssuer(address: string, issuer: Issuer, said: string[] = []): boolean {
+/** Whether the address belongs to the issuer. `declared`: the prefixes from its profile, used when the settings give none. */
+export function isOfIssuer(address: string, issuer: Issuer, declared: string[] = []): boolean {
   const url = parseUrl(address);
   if (url === undefined) return false;
   const origin = parseUrl(issuer.id)?.origin;
-  const prefixes = issuer.startsWith ?? (said.length > 0 ? said : origin === undefined ? [] : [origin]);
+  const prefixes =
+    issuer.startsWith ?? (declared.length > 0 ? declared : origin === undefined ? [] : [origin]);
   // Through the parser, which ends a bare origin with a slash: https://a.example is no prefix of https://a.example.evil.
   return prefixes.some((prefix) => {
     const start = parseUrl(prefix)?.href;
@@ -45,7 +46,7 @@ const jwkSchema = z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"]) });
 const methodSchema = z.looseObject({
   id: z.string().optional(),
   controller: z.string().optional(),
-  /** When it was declared unfit: from then on nobody knows who signs with it. */
+  /** When the key was revoked: later signatures prove nothing. */
   revoked: z.string().optional(),
   publicKeyJwk: jwkSchema.optional(),
   publicKeyMultibase: z.string().optional(),

@@ -62,9 +62,9 @@ export async function verifyHosted(id: string, trust: Trust): Promise<Badge> {
   // Hosts, as the specification has it; here they speak under the scheme of the issuer only.
   const { protocol } = new URL(issuer.id);
   const origins = listOf(allowedOrigins).map((host) => `${protocol}//${host.replace(/^https?:\/\//, "")}`);
-  const said = listOf(startsWith).length > 0 ? listOf(startsWith) : origins;
-  if (!isOfIssuer(id, issuer, said)) throw refused("its address is not below that of its issuer");
-  if (!isEmbedded && !isOfIssuer(badgeClass.id, issuer, said)) {
+  const prefixes = listOf(startsWith).length > 0 ? listOf(startsWith) : origins;
+  if (!isOfIssuer(id, issuer, prefixes)) throw refused("its address is not below that of its issuer");
+  if (!isEmbedded && !isOfIssuer(badgeClass.id, issuer, prefixes)) {
     throw refused("the address of its badge class is not below that of its issuer");
   }
   return toBadge(assertion, badgeClass);

@@ -23,7 +23,7 @@ export interface GateParts {
 
 /** A worker is not kept from other work for longer than this. */
 const LONGEST_WAIT_MS = 2000;
-/** Nobody knows when a request under way ends: looked at so often. */
+/** How often to look whether a request under way has ended. */
 const LOOK_MS = 100;
 /** A job that is put off stays away for so long at least. */
 const LEAST_AWAY_MS = 3000;
@@ -110,7 +110,7 @@ export async function takePermit(
   }
 }
 
-/** Says that a request is over, and until when the host wants nobody to ask. */
+/** Records the end of a request, and the time until which the host wants no further ones. */
 async function givePermit(
   db: Database,
   given: { key: string; id: string; waitMs: number | undefined; now: Date },
@@ -130,8 +130,8 @@ function inShorterSpans({ requests, perMs }: Budget): { requests: number; perMs:
 
 function toError(host: string, budget: Budget, { waitMs, asked }: Permit & { granted: false }): SourceError {
   if (asked) {
-    const said = `${host} asked this credential to wait, ${formatDuration(waitMs)} from now`;
-    return new SourceError("quota", said, { retryAfterMs: waitMs });
+    const message = `${host} asked this credential to wait, ${formatDuration(waitMs)} from now`;
+    return new SourceError("quota", message, { retryAfterMs: waitMs });
   }
   const rate = `${budget.requests} in ${formatDuration(budget.perMs)}`;
   const most = budget.atOnce === undefined ? "" : `, ${budget.atOnce} at once`;

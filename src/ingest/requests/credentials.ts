@@ -25,7 +25,7 @@ interface CredentialOwner {
   signal: AbortSignal;
 }
 
-/** Makes a credential. `refresh`: what the last one said the next is made with; undefined: from the secret. */
+/** Makes a credential. `refresh`: the refresh token of the last one; undefined: made from the secret. */
 type MakeCredential = (refresh: string | undefined) => Promise<Credential>;
 
 export interface Credentials {

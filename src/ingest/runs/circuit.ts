@@ -1,10 +1,10 @@
-// A source that fails again and again is tried rarely, so that its failures cost others nothing and itself least of all; one
-// success ends it. All of it is in Postgres (connections.failures, rest_until, refused), so every worker knows.
+// The circuit breaker of connections: exponential backoff for a source that keeps failing, reset by one success. Its state is in
+// Postgres (connections.failures, rest_until, refused), so all workers share it.
 //
-// A connection rests once so many runs in a row have failed, for five minutes and twice as long after each further failure, six
-// hours at most. Then it is tried once, without the job's own retries. Where every connection of a source rests, the source
-// itself is down: one connection is tried, and its success wakes the others. A refused credential is not tried at all until
-// there is another one. Only schedules and reconciliations heed any of this: whoever asks for a sync by hand gets one.
+// After FAILURES failed runs in a row a connection rests for five minutes, and twice as long after each further failure, six
+// hours at most. Then it is tried once, without the job's own retries. When every connection of a source rests, the source
+// itself is down: one connection probes it, and a success wakes the others. A refused credential is not tried until it is
+// replaced. Schedules and reconciliations respect all of this; a sync by hand respects only Retry-After.
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../../db/client.ts";
 
@@ -19,23 +19,20 @@ export function restMs(failures: number): number {
   return Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(failures - FAILURES, 20));
 }
 
-/**
- * What a run does without: "all" of it (schedules), only "waits" the source has asked for (a sync by hand), or "nothing" (a
- * person knows better).
- */
-export type Heed = "all" | "waits" | "nothing";
+/** Reasons to skip a connection that a run respects: all, only the waits that the source asked for (Retry-After), or nothing. */
+export type RespectedReasons = "all" | "waits" | "nothing";
 
-/** Why a connection is not called by a run that begins now: a SELECT of (id, error_class, reason), both null where it is. */
-export function whetherCalled(source: string, heed: Heed, now: Date): SQL {
+/** A SELECT of (id, error_class, reason) over a source's connections; both are null where a run that begins now may call it. */
+export function selectCallable(source: string, respect: RespectedReasons, now: Date): SQL {
   const until = (column: SQL) =>
     sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'`;
-  const waits = heed === "nothing" ? sql`false` : sql`coalesce(retry_at > ${now}, false)`;
-  const heeds = heed === "all" ? sql`true` : sql`false`;
+  const waits = respect === "nothing" ? sql`false` : sql`coalesce(retry_at > ${now}, false)`;
+  const isBreakerUsed = respect === "all" ? sql`true` : sql`false`;
   return sql`
     with known as (
       select id, refused, failures, retry_at, rest_until, ${waits} as waits,
-        ${heeds} and refused as is_refused, ${heeds} and coalesce(rest_until > ${now}, false) as rests,
-        ${heeds} and bool_and(refused or failures >= ${FAILURES}) over () as is_down,
+        ${isBreakerUsed} and refused as is_refused, ${isBreakerUsed} and coalesce(rest_until > ${now}, false) as rests,
+        ${isBreakerUsed} and bool_and(refused or failures >= ${FAILURES}) over () as is_down,
         row_number() over (partition by refused or coalesce(rest_until > ${now}, false) or ${waits} order by id) as place
       from connections where source = ${source} and active)
     select id,

@@ -1,5 +1,5 @@
-// What stands in the way of a score reaching the standings. Jobs are tried again for ever, so whoever waits for their effect
-// looks here: a job that goes well leaves nothing behind.
+// Failures of the jobs between evidence and standings. These jobs are retried without end, so a command that waits for their
+// effect reads their failures here. A success deletes the row.
 import { sql } from "drizzle-orm";
 import type { Database } from "../../../db/client.ts";
 

@@ -43,7 +43,7 @@ export async function startHintedSync(
     if (waiting === undefined) return undefined;
     const request = { source, full: false, askedBy: `${INBOX} ${waiting.inbox}`, now };
     const begun = await startSyncWithin(tx, request);
-    // Also what has come since that look: nobody pulls for this run before it is committed.
+    // This includes messages that arrived since: no pull of this run starts before the commit.
     await tx.execute(sql`
       update inbox_messages set state = 'handled', run_id = ${begun.runId} where wakes = ${source} and state = 'waiting'`);
     return begun;

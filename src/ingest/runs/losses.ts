@@ -1,8 +1,8 @@
-// What an administrator decides about losses that were held: believed, or not.
+// An administrator's decisions about held losses: approved or rejected.
 //
-// A decision is about what the list names and nothing else. Approved, the next complete listing that lacks it takes it; what
-// it lacks besides is judged anew. Rejected, it stays evidence, unconfirmed, however many listings lack it, and the same
-// loss asks nobody again; it can still be approved later. Named by a listing again, it is forgotten that it was ever missing.
+// A decision covers the evidence in the list and nothing else. Approved: the next complete listing that lacks it removes it;
+// further missing evidence is judged separately. Rejected: it stays evidence, marked unconfirmed, and the same loss is not
+// held again; it can still be approved later. When a listing names the evidence again, the decision is deleted.
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../../db/client.ts";
 import { UsageError } from "../../platform/errors.ts";

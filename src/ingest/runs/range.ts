@@ -52,7 +52,7 @@ export async function rescoreRange(
   return { changed };
 }
 
-/** Whoever cannot be scored stays pending: the score job, which draws on the same list, says who it is. */
+/** Partners whose scoring fails stay pending; the score job, which drains the same list, names them. */
 async function rescorePartners(
   db: Database,
   programmes: ProgrammeVersions,
@@ -60,7 +60,7 @@ async function rescorePartners(
   chosen: Chosen,
   now: () => Date,
 ): Promise<number> {
-  // Whoever waits already is evaluated first: nobody need look at them any more.
+  // Partners that are pending already are evaluated first, so the comparison skips them.
   const waiting = await drainPending(db, programmes, { now, scope: range });
   const few = await readFew(db, range);
   if (waiting.claimed >= few.all) return waiting.changed;

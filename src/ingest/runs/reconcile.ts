@@ -61,8 +61,8 @@ export interface CachedStandings {
 }
 
 /**
- * Finishes a reconciliation: counts the drift, repairs it, and ends the run in the worst state of its syncs. Does nothing
- * while a sync is still running, and returns undefined, as whoever comes second does: the run has ended then.
+ * Finishes a reconciliation: counts the drift, repairs it, and ends the run in the worst state of its syncs. Returns undefined
+ * without effect while a sync is still running, and when the run has been finished already.
  */
 export async function finishReconcile(
   db: Database,
@@ -73,7 +73,7 @@ export async function finishReconcile(
   if (!(await readFinishableReconciles(db)).includes(options.runId)) return undefined;
   await drainPending(db, programmes, { now: options.now });
   await markDrifting(db, programmes, options.runId, options.now());
-  // Whoever cannot be scored must not stop what finds everything else: the run says who it is.
+  // A partner whose scoring fails must not stop the repair of the others: the run names it.
   const { failure } = await drainPending(db, programmes, { now: options.now });
   // Changes that wait for the rank job are not drift: the comparison leaves their partners out.
   const stale = await cached.compare();

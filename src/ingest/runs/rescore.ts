@@ -95,7 +95,7 @@ export async function cancelRescore(
 
 /**
  * Opens a cancelled rescore again, for the ranges that are not done. Where the ranges that were being evaluated were the last
- * ones it is complete at once. One that is still open stays as it is: whoever asks may nudge what was left of it. Throws a
+ * ones it is complete at once. A no-op for one that is still open; the caller may enqueue its open ranges again. Throws a
  * UsageError where there is no such rescore, or it is complete.
  */
 export async function resumeRescore(db: Database, runId: number, now: Date): Promise<void> {

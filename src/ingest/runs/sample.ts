@@ -12,7 +12,7 @@ export interface SampledConnection {
   key: string;
   secret: string | null;
   attributes: Record<string, string>;
-  /** Whose the facts are that name nobody. */
+  /** The partner of facts that name none. */
   partnerId: number | null;
 }
 
@@ -24,7 +24,7 @@ export interface SampledListing {
 
 export interface Sample {
   /** What the check says of the credential, or why it was refused; then no listing was asked. */
-  said: string | SourceError;
+  checked: string | SourceError;
   listings: SampledListing[];
 }
 
@@ -59,13 +59,13 @@ export async function fetchSample(
   const ask = { ...connection, cursor: undefined, full: true };
   const open = () => toPullInput(parts, source, ask);
   const { connector } = source;
-  const said = await orSourceError(async () => connector.check(open()));
-  if (said instanceof SourceError) return { said, listings: [] };
+  const checked = await orSourceError(async () => connector.check(open()));
+  if (checked instanceof SourceError) return { checked, listings: [] };
   const whole: Listing = { name: source.key, pages: () => connector.pull(open()) };
   const listings: SampledListing[] = [];
   for (const listing of connector.listings?.(open()) ?? [whole])
     listings.push({ name: listing.name, page: await orSourceError(() => firstOf(listing.pages())) });
-  return { said, listings };
+  return { checked, listings };
 }
 
 /** What is not the source's failure, an interruption above all, is thrown. */

@@ -2,9 +2,8 @@
 // outlives the queue: whatever is still open there is taken up again.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../../db/client.ts";
-import type { SourceErrorClass } from "../../platform/errors.ts";
-import type { KeptValidators } from "../requests/validators.ts";
-import { FAILURES, type Heed, restMs, wakeSource, whetherCalled } from "./circuit.ts";
+import { FAILURES, type RespectedReasons, selectCallable, wakeSource } from "./circuit.ts";
+import { type BeforeSettlement, type Settlement, settle } from "./settlement.ts";
 
 export interface SyncRequest {
   source: string;
@@ -13,8 +12,8 @@ export interface SyncRequest {
   askedBy: string;
   /** The reconcile run this sync belongs to. */
   parentId?: number;
-  /** What keeps a connection from being called; all of it when absent. */
-  heed?: Heed;
+  /** Default: all. */
+  respect?: RespectedReasons;
   now: Date;
 }
 
@@ -58,23 +57,23 @@ export async function startSyncWithin(
   await tx.execute(sql`
       insert into run_connections (run_id, connection_id, due_at, state, error_class, reason)
       select ${run.id}, id, ${request.now}, case when reason is null then 'queued' else 'deferred' end, error_class, reason
-      from (${whetherCalled(request.source, request.heed ?? "all", request.now)}) as called order by id`);
+      from (${selectCallable(request.source, request.respect ?? "all", request.now)}) as called order by id`);
   await tx.execute(sql`update sources set last_attempt_at = ${request.now} where key = ${request.source}`);
   await finishWhenDone(tx, run.id, request.now);
   return { runId: run.id, joined: false };
 }
 
-/** Whether the run is still open. Connections it has put off are called after all where the request does not heed why. */
+/** Whether the run is still open. Its deferred connections are queued where the request does not respect the reason. */
 async function joinRun(tx: Database, runId: number, request: SyncRequest): Promise<boolean> {
-  const heed = request.heed ?? "all";
-  if (heed === "all") return true;
+  const respect = request.respect ?? "all";
+  if (respect === "all") return true;
   const running = await tx.execute(
     sql`select from runs where id = ${runId} and state = 'running' for update`,
   );
   if (running.length === 0) return false;
   await tx.execute(sql`
     update run_connections set state = 'queued', due_at = ${request.now}, error_class = null, reason = null
-    from (${whetherCalled(request.source, heed, request.now)}) as called
+    from (${selectCallable(request.source, respect, request.now)}) as called
     where run_id = ${runId} and connection_id = called.id and state = 'deferred' and called.reason is null`);
   return true;
 }
@@ -89,7 +88,7 @@ export async function readOpenConnections(
 }
 
 /**
- * What the queue may have forgotten: connections of any run whose time has come and that nobody collects. Enqueuing one
+ * What the queue may have lost: due connections of any run without a live lease. Enqueuing one
  * that is queued already is harmless.
  */
 export async function readForgottenConnections(db: Database, now: Date): Promise<WaitingConnection[]> {
@@ -128,8 +127,8 @@ export interface Collection {
 }
 
 /**
- * Takes the right to collect a connection for a run. undefined: there is nothing to do, or somebody else is at it (their
- * lease has not ended); the second of two deliveries of a job ends here.
+ * Takes the right to collect a connection for a run. undefined: there is nothing to do, or another worker holds an
+ * unexpired lease; the second of two deliveries of a job ends here.
  */
 export async function claimCollection(
   db: Database,
@@ -137,7 +136,7 @@ export async function claimCollection(
   options: { leaseMs: number; now: Date },
 ): Promise<Collection | undefined> {
   const row = await transaction(db, async (tx) => {
-    // First, so that what is read next is as a settlement at this very moment has left it.
+    // Locked first, so that the next statement sees the result of a settlement under way.
     await tx.execute(sql`select from connections where id = ${job.connectionId} for no key update`);
     const [claimed] = await tx.execute<ClaimedRow>(sql`
     with open as (
@@ -163,19 +162,9 @@ export async function claimCollection(
 
 type ClaimedRow = Omit<Collection, "runId" | "connectionId" | "lease"> & { token: string };
 
-/** How one connection's part of a run ended, or is put off. */
-export type Settlement =
-  /** `validators`: for the next listing, of one that was whole; without them the connection's stay as they are. */
-  | { state: "complete"; validators?: KeptValidators | undefined }
-  | { state: "held" | "partial" | "failed"; errorClass: SourceErrorClass; reason: string; retryAt?: Date }
-  /** Not over: the queue tries again at `dueAt`. */
-  | { state: "queued"; errorClass: SourceErrorClass; reason: string; dueAt: Date }
-  /** The source asked for a long wait: over for this run; the connection is not called before `retryAt`. */
-  | { state: "deferred"; errorClass: SourceErrorClass; reason: string; retryAt: Date };
-
 /**
- * Writes how a connection's part of a run ended, gives its lease back and, when it was the last one, ends the run. Only the
- * holder of the lease may; anybody else's word changes nothing. A part that recorded pages before it failed is `partial`.
+ * Writes how a connection's part of a run ended, releases its lease and, when it was the last one, ends the run. A no-op unless
+ * the caller holds the lease.
  */
 export async function settleCollection(
   db: Database,
@@ -183,64 +172,42 @@ export async function settleCollection(
   settlement: Settlement,
   now: Date,
 ): Promise<void> {
-  const failure = settlement.state === "complete" ? undefined : settlement;
-  const validators = settlement.state === "complete" ? settlement.validators : undefined;
-  const retryAt = failure !== undefined && "retryAt" in failure ? failure.retryAt : undefined;
   const recovered = await transaction(db, async (tx) => {
-    // The connection first, as a page does: nobody takes the lease over meanwhile, and nobody waits in a circle.
-    const [owned] = await tx.execute<{ source: string; failures: number; has_secret: boolean }>(sql`
-      select source, failures, secret is not null as has_secret from connections
-      where id = ${collection.connectionId} and lease_token = ${collection.token}::uuid for no key update`);
-    if (owned === undefined) return undefined;
-    const health = toHealth(settlement, owned, now);
-    const [ended] = await tx.execute<{ state: string }>(sql`
-      with settled as (
-        update run_connections set error_class = ${failure?.errorClass ?? null}, reason = ${failure?.reason ?? null},
-          due_at = ${settlement.state === "queued" ? settlement.dueAt : now},
-          state = case when ${settlement.state} = 'failed' and pages > 0 then 'partial' else ${settlement.state} end
-        where run_id = ${collection.runId} and connection_id = ${collection.connectionId}
-        returning state),
-      released as (
-        update connections set lease_token = null, lease_until = null, retry_at = ${retryAt ?? null},
-          failures = ${health.failures}, rest_until = ${health.restUntil}, refused = refused and ${health.keepsRefused}::boolean or ${health.refused}::boolean,
-          reason = ${failure?.reason ?? null},
-          -- Where a loss was not believed the evidence is more than the document holds, and a later decision needs a listing.
-          validators = case when settled.state <> 'complete' then validators
-            when not exists (select from held_losses where connection_id = connections.id)
-              then coalesce(${validators === undefined ? null : JSON.stringify(validators)}::jsonb, validators) end,
-          state = case settled.state when 'queued' then connections.state when 'deferred' then 'partial' else settled.state end,
-          last_complete_at = case when settled.state = 'complete' then runs.started_at else last_complete_at end
-        from settled, runs
-        where connections.id = ${collection.connectionId} and runs.id = ${collection.runId})
-      select state from settled`);
-    if (ended !== undefined && ended.state !== "queued") await finishWhenDone(tx, collection.runId, now);
-    return owned.failures >= FAILURES && health.failures === 0 ? owned.source : undefined;
+    // The connection's row is locked first, as a page locks it: this fixes the lease's holder and excludes deadlocks.
+    const [before] = await tx.execute<Record<string, unknown> & BeforeSettlement & { source: string }>(sql`
+      select connections.source, connections.state, failures, refused, secret is not null as "hasSecret", pages,
+        connections.last_complete_at as "lastCompleteAt", runs.started_at as "startedAt",
+        exists (select from held_losses where connection_id = connections.id) as "hasHeldLosses"
+      from connections join run_connections on connection_id = connections.id join runs on runs.id = run_id
+      where connections.id = ${collection.connectionId} and lease_token = ${collection.token}::uuid
+        and run_id = ${collection.runId}
+      for no key update of connections`);
+    if (before === undefined) return undefined;
+    const { part, connection } = settle(before, settlement, now);
+    const { validators } = connection;
+    await tx.execute(sql`
+      update run_connections set state = ${part.state}, error_class = ${part.errorClass}, reason = ${part.reason},
+        due_at = ${part.dueAt}
+      where run_id = ${collection.runId} and connection_id = ${collection.connectionId}`);
+    await tx.execute(sql`
+      update connections set lease_token = null, lease_until = null, state = ${connection.state}, reason = ${connection.reason},
+        last_complete_at = ${connection.lastCompleteAt}, retry_at = ${connection.retryAt}, failures = ${connection.failures},
+        rest_until = ${connection.restUntil}, refused = ${connection.refused},
+        validators = ${validators === "keep" ? sql`validators` : sql`${validators === "clear" ? null : JSON.stringify(validators)}::jsonb`}
+      where id = ${collection.connectionId}`);
+    if (part.state !== "queued") await finishWhenDone(tx, collection.runId, now);
+    return before.failures >= FAILURES && connection.failures === 0 ? before.source : undefined;
   });
-  // Of its own, in id order: two that recover at once would otherwise each wait for the other's row.
+  // A statement of its own, in id order: two connections that recover at once would otherwise deadlock.
   if (recovered !== undefined) await wakeSource(db, recovered);
 }
 
-interface Health {
-  failures: number;
-  restUntil: Date | null;
-  refused: boolean;
-  keepsRefused: boolean;
-}
-
-/** What a settlement says about the connection: an attempt that was put off says nothing, one that answered that all is well. */
-function toHealth(
-  settlement: Settlement,
-  before: { failures: number; has_secret: boolean },
-  now: Date,
-): Health {
-  const same = { failures: before.failures, restUntil: null, refused: false, keepsRefused: true };
-  if (settlement.state === "queued" || settlement.state === "deferred") return same;
-  if (settlement.state !== "failed") return { ...same, failures: 0, keepsRefused: false };
-  // Where no credential is stored, none can be changed: that failure may pass like any other.
-  if (settlement.errorClass === "auth" && before.has_secret) return { ...same, refused: true };
-  const failures = before.failures + 1;
-  const ms = restMs(failures);
-  return { ...same, failures, restUntil: ms === 0 ? null : new Date(now.getTime() + ms) };
+/** Whether a worker holds a lease on a connection of the source. */
+export async function isCollected(db: Database, source: string, now: Date): Promise<boolean> {
+  const leased = await db.execute(
+    sql`select from connections where source = ${source} and lease_until > ${now} limit 1`,
+  );
+  return leased.length > 0;
 }
 
 /**

@@ -49,7 +49,10 @@ function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): Docum
       // zod names the key that tells the alternatives apart, not the union itself.
       if (issue.discriminator !== undefined && path.at(-1) === issue.discriminator) {
         return [
-          { path, message: said(issue.message, found, wordsOf(schemaAt(schema, path.slice(0, -1), value))) },
+          {
+            path,
+            message: describe(issue.message, found, wordsOf(schemaAt(schema, path.slice(0, -1), value))),
+          },
         ];
       }
       return inBranch(schemaAt(schema, path, value), found, issue).map((problem) => ({
@@ -58,7 +61,7 @@ function toProblem(schema: z.core.$ZodType, value: unknown, issue: Issue): Docum
       }));
     default:
       return [
-        { path, message: said(issue.message, found, "values" in issue ? issue.values.map(String) : []) },
+        { path, message: describe(issue.message, found, "values" in issue ? issue.values.map(String) : []) },
       ];
   }
 }
@@ -79,7 +82,7 @@ function inBranch(
     ...knownKeys(branch),
   ]);
   const written = isMap(value) && !Array.isArray(value) ? Object.keys(value)[0] : undefined;
-  return [{ path: [], message: said(issue.message, written ?? value, words) }];
+  return [{ path: [], message: describe(issue.message, written ?? value, words) }];
 }
 
 /** The alternative of a union most of whose keys are there; the list for a list. What is no union is meant itself. */
@@ -87,8 +90,8 @@ function meantBranch(schema: z.core.$ZodType | undefined, value: unknown): z.cor
   const { options: branches, discriminator } = defOf(schema);
   if (branches === undefined) return schema;
   if (discriminator !== undefined) {
-    const said = isMap(value) ? value[discriminator] : undefined;
-    return branches.find((branch) => namesOf(branch, discriminator).some((name) => name === said));
+    const describe = isMap(value) ? value[discriminator] : undefined;
+    return branches.find((branch) => namesOf(branch, discriminator).some((name) => name === describe));
   }
   if (Array.isArray(value)) return branches.find((branch) => defOf(branch).type === "array");
   const written = isMap(value) ? Object.keys(value) : [];
@@ -115,7 +118,7 @@ function namesOf(branch: z.core.$ZodType, discriminator: string): string[] {
 
 const MOST_QUOTED = 60;
 
-function said(expected: string, found: unknown, known: readonly string[]): string {
+function describe(expected: string, found: unknown, known: readonly string[]): string {
   if (found === undefined) return `missing; ${expected}`;
   const written = JSON.stringify(found);
   // What was written may be a whole file of another kind, with what it holds.

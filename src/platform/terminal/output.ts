@@ -20,7 +20,7 @@ export function openOutput(
   now: () => number,
 ): Output {
   for (const stream of [stdout, stderr]) {
-    // `standings ranking | head -1`: nobody reads on, and that is no failure.
+    // `standings ranking | head -1` closes the pipe early, which is no failure.
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
     });

@@ -23,7 +23,7 @@ interface Parts {
 
 /**
  * Looking ahead evaluates a partner at many instants, in one transaction: as many requests as the pool has connections would keep
- * the standings, the health check and the score job waiting. Whoever finds the queue full is asked to come back.
+ * the standings, the health check and the score job waiting. A request that finds the queue full gets 503 with Retry-After.
  */
 const TURNS = { atOnce: 2, waiting: 20 };
 const BUSY_SECONDS = 5;

@@ -45,7 +45,7 @@ export interface ApiParts {
   programmes: ProgrammeVersions;
   /** The configured sources: what /healthz watches. */
   sources: SourceFreshness[];
-  /** What messages of other systems need; undefined: nobody can send any. */
+  /** What messages of other systems need; undefined: the inbox is off. */
   inbox?: Omit<InboxParts, "db" | "now" | "logger">;
   now: () => Date;
   /** Gets what the answer of a failed request does not say. */
@@ -99,7 +99,7 @@ export function createApi(parts: ApiParts): Hono {
   const receivers: Partial<Record<string, Handler>> = { "/inbox/:source": inbox?.receive ?? refuseUnknown };
 
   const app = new Hono();
-  // No CORS headers: other sites' scripts cannot read this. Strict-Transport-Security is for whoever terminates TLS.
+  // No CORS headers: other sites' scripts cannot read this. The proxy that terminates TLS sets Strict-Transport-Security.
   app.use(
     secureHeaders({
       contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },

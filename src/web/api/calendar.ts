@@ -38,14 +38,14 @@ export function toCalendar({ partner, forecast, changedAt, messages }: CalendarO
     event.addPropertyWithValue("dtstart", toStart(change.at, forecast.timeZone));
     event.addPropertyWithValue("summary", toLine(sayChange(change, messages)));
     event.addPropertyWithValue("description", toLine(sayWhy(change, messages)));
-    // It takes nobody's time.
+    // TRANSPARENT: it does not block time.
     event.addPropertyWithValue("transp", "TRANSPARENT");
     calendar.addSubcomponent(event);
   }
   return `${calendar.toString()}\r\n`;
 }
 
-/** Not what another achievement makes up for at the same instant: whoever reads the calendar is not to fear for nothing. */
+/** Not what another achievement makes up for at the same instant: the calendar shows only real losses. */
 function losses({ changes }: PublicForecast): PublicForecast["changes"] {
   const net = new Map<number, number>();
   for (const { at, points } of changes) net.set(at.getTime(), (net.get(at.getTime()) ?? 0) + points);

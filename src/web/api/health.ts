@@ -27,7 +27,7 @@ export interface Health {
   database: "reachable" | "unreachable";
   /** Standings come from Postgres unless this is `built`. */
   redis: CacheState;
-  /** Since when the partner that waits longest for its score has waited; null: nobody waits. */
+  /** Since when the partner that waits longest for its score has waited; null: no partner waits. */
   oldestPendingSince: Date | null;
   sources: SourceHealth[];
 }

@@ -1,8 +1,8 @@
-// What takes long is done for a few at a time: whoever asks more gets its turn later, and nobody else's connections are used up.
+// Limits how many long computations run at a time; further ones wait, so they cannot use up the connections of other requests.
 
 type Turns = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** So many wait already that whoever asks now had better come back later. */
+/** The queue is full: the caller should retry later. */
 export class TooManyWaiting extends Error {}
 
 /** Does the work of `atOnce` callers at a time, in the order in which they asked; `waiting` may wait. Throws {@link TooManyWaiting}. */

@@ -3,12 +3,12 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../../db/client.ts";
 import { importConnections } from "../../../src/ingest/connections.ts";
-import { FAILURES, type Heed, readResting, restMs } from "../../../src/ingest/runs/circuit.ts";
+import { FAILURES, type RespectedReasons, readResting, restMs } from "../../../src/ingest/runs/circuit.ts";
 import { readRuns, readTroubledConnections } from "../../../src/ingest/runs/runs.ts";
+import type { Settlement } from "../../../src/ingest/runs/settlement.ts";
 import {
   claimCollection,
   readOpenConnections,
-  type Settlement,
   settleCollection,
   startSync,
 } from "../../../src/ingest/runs/sync.ts";
@@ -35,10 +35,10 @@ const complete: Settlement = { state: "complete" };
 async function run(
   minute: number,
   ending: Settlement | ((key: string) => Settlement),
-  heed: Heed = "all",
+  respect: RespectedReasons = "all",
 ): Promise<string[]> {
   const now = at(minute);
-  const { runId } = await startSync(db, { source: "crm", full: false, askedBy: "test", heed, now });
+  const { runId } = await startSync(db, { source: "crm", full: false, askedBy: "test", respect, now });
   const called: string[] = [];
   for (const { connection } of await readOpenConnections(db, runId)) {
     const claimed = await claimCollection(db, connection, { leaseMs: 60_000, now });
@@ -184,7 +184,7 @@ describe("a source that asked to be left alone", () => {
     const request = { source: "crm", full: false, askedBy: "test", now: at(0) };
     const { runId } = await startSync(db, request);
     expect(await readOpenConnections(db, runId)).toHaveLength(1);
-    expect(await startSync(db, { ...request, heed: "nothing" })).toEqual({ runId, joined: true });
+    expect(await startSync(db, { ...request, respect: "nothing" })).toEqual({ runId, joined: true });
     expect(await readOpenConnections(db, runId)).toHaveLength(2);
   });
 });

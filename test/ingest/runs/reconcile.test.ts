@@ -8,10 +8,10 @@ import {
   startReconcile,
 } from "../../../src/ingest/runs/reconcile.ts";
 import { isRanked, isScored, readRuns } from "../../../src/ingest/runs/runs.ts";
+import type { Settlement } from "../../../src/ingest/runs/settlement.ts";
 import {
   claimCollection,
   readOpenConnections,
-  type Settlement,
   settleCollection,
   startSync,
 } from "../../../src/ingest/runs/sync.ts";

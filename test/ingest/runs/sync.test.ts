@@ -2,11 +2,11 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../../db/client.ts";
 import { readRuns, readTroubledConnections } from "../../../src/ingest/runs/runs.ts";
+import type { Settlement } from "../../../src/ingest/runs/settlement.ts";
 import {
   claimCollection,
   readForgottenConnections,
   readOpenConnections,
-  type Settlement,
   settleCollection,
   startSync,
 } from "../../../src/ingest/runs/sync.ts";

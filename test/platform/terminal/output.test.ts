@@ -4,6 +4,7 @@ import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { openOutput } from "../../../src/platform/terminal/output.ts";
+import { compiledUrl } from "../../compiled.ts";
 
 const clear = "\r\u001b[2K";
 
@@ -74,11 +75,11 @@ describe("in a pipe", () => {
 });
 
 test("a log line clears the progress it would be glued to, holds no secret, and is JSON", () => {
-  const src = (path: string) => JSON.stringify(new URL(`../../../src/${path}`, import.meta.url).href);
+  const src = (path: string) => JSON.stringify(compiledUrl(`src/${path}`));
   const { stderr, status } = spawnSync(
     process.execPath,
     [
-      ...["--import", "tsx", "--input-type=module", "--eval"],
+      ...["--input-type=module", "--eval"],
       `import { openLog } from ${src("platform/log.ts")};
        import { openOutput } from ${src("platform/terminal/output.ts")};
        Object.assign(process.stderr, { isTTY: true, columns: 40 });
