@@ -7,7 +7,7 @@ import { readScoreChanges } from "../ingest/runs/runs.ts";
 import { beginSync } from "../operations/sync.ts";
 import type { Output } from "../platform/terminal/output.ts";
 import { readLastLine, readLinesAfter } from "../scoring/ledger.ts";
-import { createApi } from "../web/api/api.ts";
+import { createApp } from "../web/app.ts";
 import { openWeb } from "../web/server.ts";
 import { followRuns, printTrouble } from "./follow.ts";
 import { printRanking } from "./ranking.ts";
@@ -54,7 +54,7 @@ export async function watch(
 
 /** The JSON API over this context. */
 export async function serve(context: Context): Promise<{ port: number; close(): Promise<void> }> {
-  const app = createApi({
+  const app = createApp({
     db: context.db,
     standings: context.standings,
     programme: async () => (await context.programmes.inForce(context.db, context.now()))?.programme,

@@ -1,7 +1,7 @@
-// Where other systems send their messages: POST /inbox/<source>. A message is proven, stored and answered; what it leads to happens
-// afterwards, elsewhere, and the sender never waits for it. Where it cannot be stored the answer is 503, so that it is sent again.
+// Webhooks of other systems: POST /inbox/<source>. A message is verified, stored and answered; it is processed later by a job, and
+// the sender does not wait for that. When it cannot be stored the answer is 503, so that the sender repeats it.
 //
-// The address of a request may hold the sender's secret: of it only the path is ever logged.
+// The URL of a request may contain the sender's secret: only its path is logged.
 import { setTimeout as after } from "node:timers/promises";
 import type { Context, Handler } from "hono";
 import type { Logger } from "pino";
@@ -19,6 +19,8 @@ import type { SecretBox } from "../platform/secrets.ts";
 import type { Queues } from "../queue/queues.ts";
 import { openTurns } from "./api/turns.ts";
 import { BrokenBodyError, readBody } from "./body.ts";
+import { refuse, refuseForNow, refuseUnknown } from "./refusals.ts";
+import type { Route } from "./routes.ts";
 
 export interface InboxParts {
   db: Database;
@@ -34,13 +36,6 @@ export interface InboxParts {
   /** So long it may take to store a message, before its sender is asked to repeat it. */
   storedWithinMs?: number;
 }
-
-export type Refuse = (
-  c: Context,
-  status: 400 | 401 | 404 | 408 | 413 | 415 | 503,
-  code: string,
-  message: string,
-) => Response;
 
 /** Senders try again a few times; what is larger than this is no message but a listing. */
 const MOST_BYTES = 256 * 1024;
@@ -60,18 +55,29 @@ interface Inbound {
   wakes: string;
 }
 
-type Outcome = "new" | "known" | { refused: string } | { unusable: string } | "unreadable";
+/** `unusable`: the stored secret cannot verify anything. `failed`: the reason is in the log. */
+type Outcome =
+  | { state: "new" | "known" | "unreadable" | "failed" }
+  | { state: "refused" | "unusable"; reason: string };
 
-/** `receive` takes a message, `look` answers those who ask whether there is somebody at this address. */
-export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Handler; look: Handler } {
+/** POST receives a message, GET answers whether there is an inbox at this address. Without parts both answer 404. */
+export function inboxRoutes(parts: InboxParts | undefined): Route[] {
+  const { receive, look } =
+    parts === undefined ? { receive: refuseUnknown, look: refuseUnknown } : inboxHandlers(parts);
+  return [
+    { method: "GET", path: "/inbox/:source", access: "signed", handler: look },
+    { method: "POST", path: "/inbox/:source", access: "signed", handler: receive },
+  ];
+}
+
+function inboxHandlers(parts: InboxParts): { receive: Handler; look: Handler } {
   const { queues, logger, bodyWithinMs = BODY_MS, storedWithinMs = STORED_WITHIN_MS } = parts;
   const inTurn = openTurns(TURNS);
   let bodies = 0;
   const inbound = new Map(toInbound(parts.sources).map((of) => [of.key, of]));
-  const refuseUnknown = (c: Context) => refuse(c, 404, "not-found", "There is nothing at this path.");
 
-  /** undefined: it could not be done now, and the reason is in the log. */
-  async function attempt(of: Inbound, work: () => Promise<Outcome>): Promise<Outcome | undefined> {
+  /** The outcome of work that has a time limit; an error is logged and becomes `failed`. */
+  async function attempt(of: Inbound, work: () => Promise<Outcome>): Promise<Outcome> {
     const done = new AbortController();
     try {
       const outcome = await Promise.race([work(), after(storedWithinMs, undefined, { signal: done.signal })]);
@@ -82,36 +88,38 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
         { err: error, source: of.key },
         "A message could not be stored; its sender is asked to repeat it.",
       );
-      return undefined;
+      return { state: "failed" };
     } finally {
       done.abort();
     }
   }
 
-  function answer(c: Context, of: Inbound, outcome: Outcome | undefined): Response {
+  function answer(c: Context, of: Inbound, outcome: Outcome): Response {
     c.header("Cache-Control", "no-store");
-    if (outcome === undefined) return later(c);
-    if (outcome === "new") return c.json({ state: "accepted" }, 202);
-    if (outcome === "known") return c.json({ state: "known" }, 200);
-    if (outcome === "unreadable")
-      return refuse(c, 400, "bad-content", "The body is not what its Content-Type says.");
-    if ("unusable" in outcome) {
-      const message = "No message can be verified; its sender is asked to repeat it.";
-      logger?.warn({ source: of.key, reason: outcome.unusable }, message);
-      return later(c);
+    switch (outcome.state) {
+      case "new":
+        return c.json({ state: "accepted" }, 202);
+      case "known":
+        return c.json({ state: "known" }, 200);
+      case "failed":
+        return later(c);
+      case "unreadable":
+        return refuse(c, 400, "bad-content", "The body does not match its Content-Type.");
+      case "unusable": {
+        const message = "No message can be verified; its sender is asked to repeat it.";
+        logger?.warn({ source: of.key, reason: outcome.reason }, message);
+        return later(c);
+      }
+      case "refused": {
+        logger?.info({ source: of.key, reason: outcome.reason }, "A message was refused.");
+        const message = "Invalid signature, or timestamp outside the replay window.";
+        return refuse(c, 401, "not-proven", message);
+      }
     }
-    logger?.info({ source: of.key, reason: outcome.refused }, "A message was refused.");
-    return refuse(
-      c,
-      401,
-      "not-proven",
-      "The message does not prove who sent it, or not that it was sent now.",
-    );
   }
 
   function later(c: Context): Response {
-    c.header("Retry-After", "30");
-    return refuse(c, 503, "not-stored", "The message could not be stored. Send it again.");
+    return refuseForNow(c, 30, "not-stored", "The message could not be stored. Send it again.");
   }
 
   return {
@@ -140,9 +148,9 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
       }
       const outcome = await attempt(of, async () => {
         const proof = await prove(parts, of, toDelivery(c, body), inTurn);
-        if (!("id" in proof)) return proof;
+        if (proof.state !== "genuine") return proof;
         const content = readContent(kind, body);
-        if (content === undefined) return "unreadable";
+        if (content === undefined) return { state: "unreadable" };
         const scheme: Scheme = schemes[of.settings.scheme];
         const message = {
           source: of.key,
@@ -153,10 +161,10 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
           content: of.settings.map === undefined ? null : content.text,
           now: parts.now(),
         };
-        return inTurn(() => recordMessage(parts.db, message));
+        return { state: await inTurn(() => recordMessage(parts.db, message)) };
       });
       // The answer does not wait for the queue: the sweep enqueues what is lost here.
-      if (outcome === "new") void queues.nudge("sync", toHint(of.wakes), { epoch: OF_MESSAGES });
+      if (outcome.state === "new") void queues.nudge("sync", toHint(of.wakes), { epoch: OF_MESSAGES });
       return answer(c, of, outcome);
     },
 
@@ -167,9 +175,9 @@ export function inboxHandlers(parts: InboxParts, refuse: Refuse): { receive: Han
       if (of.settings.scheme !== "url-secret") return c.json({ source: of.key });
       const outcome = await attempt(of, async () => {
         const proof = await prove(parts, of, toDelivery(c, Buffer.alloc(0)), inTurn);
-        return "id" in proof ? "known" : proof;
+        return proof.state === "genuine" ? { state: "known" } : proof;
       });
-      return outcome === "known" ? c.json({ source: of.key }) : answer(c, of, outcome);
+      return outcome.state === "known" ? c.json({ source: of.key }) : answer(c, of, outcome);
     },
   };
 }
@@ -200,10 +208,10 @@ async function prove(
   { key, settings }: Inbound,
   delivery: Delivery,
   inTurn: ReturnType<typeof openTurns>,
-): Promise<{ id: string | undefined } | { refused: string } | { unusable: string }> {
+): Promise<{ state: "genuine"; id: string | undefined } | { state: "refused" | "unusable"; reason: string }> {
   const secret = await inTurn(() => readSecret(db, secrets, { source: key, key: "main" }));
   const wrong = wrongSecret(settings, secret);
-  if (wrong !== undefined) return { unusable: wrong };
+  if (wrong !== undefined) return { state: "unusable", reason: wrong };
   const verdict = await schemes[settings.scheme].verify(delivery, {
     secrets: secretsOf(secret),
     url: settings.url,
@@ -212,5 +220,7 @@ async function prove(
     now: now(),
     publicKeys,
   });
-  return verdict.genuine ? { id: verdict.id } : { refused: verdict.reason };
+  return verdict.genuine
+    ? { state: "genuine", id: verdict.id }
+    : { state: "refused", reason: verdict.reason };
 }

@@ -5,7 +5,7 @@ import { readAdministrator } from "../../src/cli/administrator.ts";
 import { UsageError } from "../../src/platform/errors.ts";
 import type { Adjustment } from "../../src/scoring/adjustments.ts";
 import type { Standing } from "../../src/standings/standings.ts";
-import { createApi } from "../../src/web/api/api.ts";
+import { createApp } from "../../src/web/app.ts";
 import { type Deployment, openDeployment } from "../e2e/deployment.ts";
 import { answerOf, callUnder } from "./calling.ts";
 import { departures, documentedFields, type Seen } from "./reference.ts";
@@ -145,7 +145,7 @@ describe("partners merge", () => {
       await linesOf("adjustments", "marketing-agency-x"),
     );
     const { db, standings, programmes } = open.context;
-    const api = createApi({
+    const api = createApp({
       db,
       standings,
       programme: () => Promise.resolve(undefined),

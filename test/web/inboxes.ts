@@ -11,7 +11,7 @@ import { importPartners } from "../../src/partners/import.ts";
 import { loadConfig } from "../../src/platform/config.ts";
 import { openLog } from "../../src/platform/log.ts";
 import { publishProgramme } from "../../src/programme/versions.ts";
-import { createApi } from "../../src/web/api/api.ts";
+import { createApp } from "../../src/web/app.ts";
 import type { InboxParts } from "../../src/web/inbox.ts";
 import { type OpenWeb, openWeb } from "../../src/web/server.ts";
 import { openDns, type TestDns } from "../connectors/inbox/dns.ts";
@@ -139,7 +139,7 @@ export async function openInboxes(backend: Backend = "postgres"): Promise<Inboxe
   const opened: OpenWeb[] = [];
   const serve = async (parts: Partial<InboxParts> = {}) => {
     const { db, standings, programmes, sources } = context;
-    const app = createApi({
+    const app = createApp({
       ...{ db: parts.db ?? db, standings, programmes, sources: [], now: parts.now ?? context.now },
       programme: () => Promise.resolve(undefined),
       logger: parts.logger,

@@ -9,7 +9,7 @@ import { openProgrammeVersions } from "../../src/programme/versions.ts";
 import { openStandings, redisForReading } from "../../src/standings/reading.ts";
 import { redisStandings } from "../../src/standings/redis.ts";
 import { markStandingsPending, refreshStandings } from "../../src/standings/refresh.ts";
-import { createApi } from "../../src/web/api/api.ts";
+import { createApp } from "../../src/web/app.ts";
 import { openWeb } from "../../src/web/server.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import { redisUrl, testPrefix } from "../redis.ts";
@@ -105,7 +105,7 @@ describe("while scores change", () => {
   test("page and overview agree under every version, from Postgres", async () => {
     const standings = openStandings({ db, prefix: "any" });
     const web = await openWeb(
-      createApi({
+      createApp({
         db,
         standings,
         programme,
@@ -133,7 +133,7 @@ describe("while scores change", () => {
       await refreshStandings(db, cache);
       const standings = openStandings({ db, redis, prefix });
       const web = await openWeb(
-        createApi({
+        createApp({
           db,
           standings,
           programme,

@@ -9,6 +9,7 @@ import { type FoundPartner, findPartner } from "../../partners/find.ts";
 import type { ProgrammeVersions } from "../../programme/versions.ts";
 import { postgresStandings } from "../../standings/postgres.ts";
 import type { Standing } from "../../standings/standings.ts";
+import { readWholeNumber, refuse, refuseForNow, refusePartner } from "../refusals.ts";
 import { toCalendar } from "./calendar.ts";
 import { toPublicForecast } from "./public-forecast.ts";
 import { openTurns, TooManyWaiting } from "./turns.ts";
@@ -27,42 +28,34 @@ interface Parts {
  */
 const TURNS = { atOnce: 2, waiting: 20 };
 const BUSY_SECONDS = 5;
-/** Of a forecast, or thousands of pieces of evidence of one partner would keep everybody else's from being answered. */
+const TOO_LONG =
+  "So much will change that looking ahead takes too long here: ask for fewer days, or on the command line.";
+/** The time limit of a forecast: thousands of pieces of evidence of one partner must not delay the answers about others. */
 const MOST_MS = 5000;
 
 /** What a question is answered with; undefined: no programme is published, so there is nothing ahead. */
 type Answer = (partner: FoundPartner, standing: Standing, c: Context) => Promise<Response | undefined>;
 
-/** How questions are refused and their parameters read, the same for every route. */
-interface Manners {
-  /** For partners that are not in the standings. */
-  notFound: (c: Context) => Response;
-  busy: (c: Context, seconds: number) => Response;
-  tooLong: (c: Context) => Response;
-  wholeNumber: (
-    c: Context,
-    name: string,
-    bounds: { fallback: number; least: number; most: number },
-  ) => number;
-}
-
-export function aheadHandlers(
-  { db, programmes, now, mostMs = MOST_MS }: Parts,
-  { notFound, busy, tooLong, wholeNumber }: Manners,
-): Record<"quick-wins" | "forecast" | "forecast.ics", Handler> {
+export function aheadHandlers({
+  db,
+  programmes,
+  now,
+  mostMs = MOST_MS,
+}: Parts): Record<"quick-wins" | "forecast" | "forecast.ics", Handler> {
   const inTurn = openTurns(TURNS);
   const about = (name: string, answer: Answer): Handler => {
     return async (c) => {
       const slug = c.req.param("slug") ?? "";
       const partner = await findPartner(db, slug);
       const standing = partner && (await postgresStandings(db).of(partner.id));
-      if (partner === undefined || standing === undefined) return notFound(c);
+      if (partner === undefined || standing === undefined) return refusePartner(c);
       if (partner.slug !== slug) return c.redirect(`/api/partners/${partner.slug}/${name}`, 308);
       try {
-        return (await inTurn(() => answer(partner, standing, c))) ?? notFound(c);
+        return (await inTurn(() => answer(partner, standing, c))) ?? refusePartner(c);
       } catch (error) {
-        if (error instanceof TooManyWaiting) return busy(c, BUSY_SECONDS);
-        if (error instanceof DOMException && error.name === "TimeoutError") return tooLong(c);
+        if (error instanceof TooManyWaiting) return refuseBusy(c);
+        if (error instanceof DOMException && error.name === "TimeoutError")
+          return refuse(c, 503, "too-long", TOO_LONG);
         throw error;
       }
     };
@@ -74,7 +67,7 @@ export function aheadHandlers(
     }),
 
     forecast: about("forecast", async ({ id, slug, name }, _, c) => {
-      const days = wholeNumber(c, "days", { fallback: forecastDays, least: 1, most: forecastDays });
+      const days = readWholeNumber(c, "days", { fallback: forecastDays, least: 1, most: forecastDays });
       const signal = AbortSignal.timeout(mostMs);
       const forecast = await readForecast(db, programmes, { partnerId: id, now: now(), days, signal });
       if (forecast === undefined) return undefined;
@@ -92,6 +85,11 @@ export function aheadHandlers(
       return c.body(toCalendar({ partner, forecast: shown, changedAt, messages }));
     }),
   };
+}
+
+function refuseBusy(c: Context): Response {
+  const message = `Too many requests look ahead at the moment: try again in ${BUSY_SECONDS} seconds.`;
+  return refuseForNow(c, BUSY_SECONDS, "busy", message);
 }
 
 function speak(c: Context, timeZone: string): Messages {

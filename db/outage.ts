@@ -1,0 +1,32 @@
+// Whether an error means that Postgres is away: the request was right, and the same one may succeed later.
+
+/** Node's and postgres.js's codes of connections that were refused, lost or not made in time. */
+const CONNECTION_CODES = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "CONNECTION_ENDED",
+  "CONNECT_TIMEOUT",
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+]);
+
+/**
+ * SQLSTATE class 08 (connection exceptions), 53300 (too many connections) and 57P01 to 57P05 (shutdown, crash, starting up,
+ * dropped database, idle session). https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const SQLSTATES = /^(08...|53300|57P0[1-5])$/;
+
+export function isOutage(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code } = at as NodeJS.ErrnoException;
+    if (code !== undefined && (CONNECTION_CODES.has(code) || SQLSTATES.test(code))) return true;
+  }
+  return false;
+}
