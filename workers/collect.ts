@@ -2,8 +2,9 @@
 // page that is recorded again changes nothing.
 
 import { finishListing, restartListing } from "../src/evidence/absence.ts";
+import { keepLease, type Lease, LeaseLostError } from "../src/evidence/lease.ts";
 import { exceedsErrorRate, readRows } from "../src/evidence/quarantine.ts";
-import { dropListing, keepLease, type Lease, LeaseLostError, recordPage } from "../src/evidence/record.ts";
+import { dropListing, recordPage } from "../src/evidence/record.ts";
 import { openPull } from "../src/ingest/runs/pull.ts";
 import { readFinishableReconciles } from "../src/ingest/runs/reconcile.ts";
 import type { Settlement } from "../src/ingest/runs/settlement.ts";

@@ -1,17 +1,13 @@
 // The sweep makes a lost job harmless: all pending work is in Postgres, and each process enqueues it again every ten seconds.
 // It also registers the schedules, so an emptied Redis is complete again after one sweep.
 import type { Context } from "../src/context.ts";
+import { isCollected } from "../src/evidence/lease.ts";
 import { hasPendingPartners } from "../src/evidence/pending.ts";
 import { forgetMessages } from "../src/ingest/messages.ts";
 import { readHinted, toHint } from "../src/ingest/runs/hints.ts";
 import { readFinishableReconciles } from "../src/ingest/runs/reconcile.ts";
 import { readOpenRanges } from "../src/ingest/runs/rescore.ts";
-import {
-  claimCollection,
-  isCollected,
-  readForgottenConnections,
-  settleCollection,
-} from "../src/ingest/runs/sync.ts";
+import { claimCollection, readForgottenConnections, settleCollection } from "../src/ingest/runs/sync.ts";
 import { hasPendingStandings, isCacheCurrent } from "../src/standings/refresh.ts";
 import { keepSizeShort } from "../src/standings/size.ts";
 

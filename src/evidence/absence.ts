@@ -2,10 +2,11 @@
 // a loss above the limit is held: points stay until an administrator has decided (held_losses).
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
+import { isHeld, type Lease, LeaseLostError } from "./lease.ts";
 import { lockForReading } from "./match.ts";
 import { markPending } from "./pending.ts";
 import { releaseAbsent } from "./quarantine.ts";
-import { beginListing, dropListing, type Lease, LeaseLostError } from "./record.ts";
+import { beginListing, dropListing } from "./record.ts";
 
 /** A loss of more than this share of the evidence, and of at least this many, is held for an administrator. */
 const HELD_SHARE = 0.2;
@@ -71,7 +72,7 @@ async function readListing(tx: Database, lease: Lease): Promise<ListingState> {
   const [state] = await tx.execute<Record<string, unknown> & ListingState>(sql`
     with owned as (
       select id from connections
-      where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid for no key update),
+      where ${isHeld(lease)} for no key update),
     part as (select listed, beginning from run_connections where run_id = ${lease.runId} and connection_id = ${lease.connectionId})
     select (select listed from part) as written, coalesce((select beginning from part), 0) as beginning,
       (select count(*)::int from listings where run_id = ${lease.runId} and connection_id = owned.id) as listed,
@@ -79,8 +80,7 @@ async function readListing(tx: Database, lease: Lease): Promise<ListingState> {
       (select count(*)::int from quarantined_rows, part where connection_id = owned.id and not identified
         and run_id = ${lease.runId} and run_beginning = part.beginning) as unidentified
     from owned`);
-  if (state === undefined)
-    throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
+  if (state === undefined) throw new LeaseLostError(lease);
   return state;
 }
 
@@ -197,9 +197,8 @@ export async function restartListing(db: Database, lease: Lease): Promise<void> 
   await transaction(db, async (tx) => {
     const owned = await tx.execute(sql`
       update connections set cursor = null, cursor_run = null
-      where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid returning 1`);
-    if (owned.length === 0)
-      throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
+      where ${isHeld(lease)} returning 1`);
+    if (owned.length === 0) throw new LeaseLostError(lease);
     await beginListing(tx, lease);
     await dropListing(tx, lease);
   });

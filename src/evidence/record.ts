@@ -4,18 +4,10 @@ import { hash } from "node:crypto";
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { EvidenceFact, Page } from "../connectors/connector.ts";
+import { extending, isHeld, type Lease, LeaseLostError } from "./lease.ts";
 import { lockForReading } from "./match.ts";
 import { markPending } from "./pending.ts";
 import { quarantine, releaseReadable } from "./quarantine.ts";
-
-/** The right to write for one connection. It ends when another process has taken the connection over. */
-export interface Lease {
-  runId: number;
-  connectionId: number;
-  source: string;
-  token: string;
-  durationMs: number;
-}
 
 export interface PageOutcome {
   seen: number;
@@ -24,11 +16,6 @@ export interface PageOutcome {
   unmatched: number;
   /** Rows of the page that cannot be read. */
   quarantined: number;
-}
-
-/** The lease was lost: another process collects this connection now. The caller must stop without writing. */
-export class LeaseLostError extends Error {
-  override readonly name = "LeaseLostError";
 }
 
 /** A row of what `compare` finds: a fact that is not stored like this, or (position 0) how many facts were listed. */
@@ -114,23 +101,22 @@ async function countKnown(tx: Database, { connectionId }: Lease): Promise<number
 }
 
 /**
- * Holds the lease for another while, with the cursor of what is being recorded. Locks the connection's row until commit,
+ * Extends the lease and writes the cursor of the page that is recorded. Locks the connection's row until commit,
  * so an import that gives the connection another partner waits.
  */
 async function extendLease(tx: Database, lease: Lease, now: Date, page: Page): Promise<ExtendedRow> {
   const rows = await tx.execute<ExtendedRow>(sql`
-    update connections set lease_until = ${new Date(now.getTime() + lease.durationMs)},
+    update connections set ${extending(now, lease.durationMs)},
       cursor = ${JSON.stringify(page.cursor)}::jsonb, cursor_run = ${lease.runId},
       -- From here on the evidence is no longer what the last complete listing has seen.
       validators = case when ${page.unchanged === true} then validators end
-    where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid
+    where ${isHeld(lease)}
     returning partner_id,
       coalesce((select beginning from run_connections
         where run_id = ${lease.runId} and connection_id = ${lease.connectionId}), 0) as beginning,
       exists (select from quarantined_rows where connection_id = ${lease.connectionId}) as has_quarantined`);
   const row = rows[0];
-  if (row === undefined)
-    throw new LeaseLostError(`The lease of connection ${lease.connectionId} was taken over.`);
+  if (row === undefined) throw new LeaseLostError(lease);
   return row;
 }
 
@@ -158,13 +144,6 @@ export async function dropListing(db: Database, lease: Lease): Promise<void> {
 
 /** The lease, and which beginning of the listing its pages belong to. */
 type Attempt = Lease & { beginning: number };
-
-/** Holds the lease while a page is being fetched. Says nothing when it is lost: the next page will. */
-export async function keepLease(db: Database, lease: Lease, now: Date): Promise<void> {
-  await db.execute(sql`
-    update connections set lease_until = ${new Date(now.getTime() + lease.durationMs)}
-    where id = ${lease.connectionId} and lease_token = ${lease.token}::uuid`);
-}
 
 /** A fact that is new, or is not stored as the page tells it. */
 interface FreshFact {

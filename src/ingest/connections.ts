@@ -2,6 +2,7 @@
 import { sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import { findConnector } from "../connectors/catalogue.ts";
+import { releasing } from "../evidence/lease.ts";
 import { lockAgainstMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
 import { supersede } from "../evidence/record.ts";
@@ -137,10 +138,8 @@ async function put(
       secret = ${sameSecret ? known.secret : sealed}, retry_at = null, validators = null, refused = refused and ${sameSecret}::boolean,
       failures = case when ${sameSecret}::boolean then failures else 0 end,
       rest_until = case when ${sameSecret}::boolean then rest_until end,
-      cursor = case when ${known.use === row.use} then cursor end,
       -- A pull under way would write its own cursor over that: it loses its lease, and begins anew.
-      lease_token = case when ${known.use === row.use} then lease_token end,
-      lease_until = case when ${known.use === row.use} then lease_until end
+      ${known.use === row.use ? sql`cursor = cursor` : sql`cursor = null, ${releasing}`}
     where id = ${known.id}`);
   return "changed";
 }

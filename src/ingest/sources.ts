@@ -9,6 +9,7 @@ import { type Database, transaction } from "../../db/client.ts";
 import { connectorNames, findConnector } from "../connectors/catalogue.ts";
 import type { Connector } from "../connectors/connector.ts";
 import { parseConnector } from "../connectors/http/document.ts";
+import { releasing } from "../evidence/lease.ts";
 import { suggestion, toProblems } from "../platform/documents/problems.ts";
 import { type DocumentProblem, parseYaml } from "../platform/documents/yaml.ts";
 import { duration } from "../platform/durations.ts";
@@ -167,7 +168,7 @@ export async function registerSources(db: Database, sources: Source[]): Promise<
           on conflict (key) do update set connector = excluded.connector, settings_digest = excluded.settings_digest
             where (sources.connector, sources.settings_digest) is distinct from (excluded.connector, excluded.settings_digest)
           returning key)
-        update connections set cursor = null, cursor_run = null, validators = null, lease_token = null, lease_until = null,
+        update connections set cursor = null, cursor_run = null, validators = null, ${releasing},
           failures = 0, rest_until = null
         where source in (select key from put) and exists (select from known)`);
       if (!source.connector.perAccount) {

@@ -5,6 +5,7 @@
 // again: its evidence is then unmatched, as that of any unknown partner.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
+import { releasing } from "../evidence/lease.ts";
 import { lockForMatching, lockForMerging } from "../evidence/match.ts";
 import { markPending } from "../evidence/pending.ts";
 import { eraseMessages, eraseMessagesOf } from "../ingest/messages.ts";
@@ -147,7 +148,7 @@ async function eraseConnections(tx: Database, ids: number[]): Promise<void> {
   const mine = sql`any(${sql.param(ids)}::bigint[])`;
   await tx.execute(sql`
     update connections set key = 'forgotten-' || id, secret = null, attributes = '{}', active = false, cursor = null,
-      cursor_run = null, validators = null, reason = null, lease_token = null, lease_until = null
+      cursor_run = null, validators = null, reason = null, ${releasing}
     where id = ${mine}`);
   await tx.execute(sql`update run_connections set reason = null where connection_id = ${mine}`);
 }

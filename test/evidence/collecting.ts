@@ -3,7 +3,8 @@ import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../db/client.ts";
 import type { EvidenceFact, Json, QuarantinedRow } from "../../src/connectors/connector.ts";
 import { finishListing, type ListingOutcome } from "../../src/evidence/absence.ts";
-import { dropListing, type Lease, type PageOutcome, recordPage } from "../../src/evidence/record.ts";
+import type { Lease } from "../../src/evidence/lease.ts";
+import { dropListing, type PageOutcome, recordPage } from "../../src/evidence/record.ts";
 import { claimCollection, settleCollection, startSync } from "../../src/ingest/runs/sync.ts";
 
 const MINUTE_MS = 60_000;

@@ -2,8 +2,8 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import { finishListing } from "../../src/evidence/absence.ts";
+import type { Lease } from "../../src/evidence/lease.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
-import type { Lease } from "../../src/evidence/record.ts";
 import { UsageError } from "../../src/platform/errors.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {

@@ -2,8 +2,8 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import type { EvidenceFact } from "../../src/connectors/connector.ts";
+import { keepLease, type Lease, LeaseLostError } from "../../src/evidence/lease.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
-import { keepLease, type Lease, LeaseLostError } from "../../src/evidence/record.ts";
 import { claimCollection } from "../../src/ingest/runs/sync.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import type { EvidenceFact } from "../../src/connectors/connector.ts";
-import type { Lease } from "../../src/evidence/record.ts";
+import type { Lease } from "../../src/evidence/lease.ts";
 import { type QuickWin, readQuickWins, toSupposed } from "../../src/insight/quick-wins.ts";
 import type { SupposedEvidence } from "../../src/programme/compile.ts";
 import type { Achievement, Award, Programme, Window } from "../../src/programme/document.ts";

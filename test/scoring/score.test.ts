@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
+import type { Lease } from "../../src/evidence/lease.ts";
 import { markPending } from "../../src/evidence/pending.ts";
-import type { Lease } from "../../src/evidence/record.ts";
 import { openProgrammeVersions, type ProgrammeVersions } from "../../src/programme/versions.ts";
 import { tick } from "../../src/scoring/clock.ts";
 import { scorePending } from "../../src/scoring/score.ts";

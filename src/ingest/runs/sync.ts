@@ -2,6 +2,7 @@
 // outlives the queue: whatever is still open there is taken up again.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../../db/client.ts";
+import { isFree, isHeld, releasing, taking } from "../../evidence/lease.ts";
 import { FAILURES, type RespectedReasons, selectCallable, wakeSource } from "./circuit.ts";
 import { type BeforeSettlement, type Settlement, settle } from "./settlement.ts";
 
@@ -92,10 +93,7 @@ export async function readOpenConnections(
  * that is queued already is harmless.
  */
 export async function readForgottenConnections(db: Database, now: Date): Promise<WaitingConnection[]> {
-  return readOpen(
-    db,
-    sql`run_connections.due_at <= ${now} and (connections.lease_until is null or connections.lease_until <= ${now})`,
-  );
+  return readOpen(db, sql`run_connections.due_at <= ${now} and ${isFree(now)}`);
 }
 
 async function readOpen(db: Database, condition: SQL): Promise<WaitingConnection[]> {
@@ -144,10 +142,9 @@ export async function claimCollection(
       where run_id = ${job.runId} and connection_id = ${job.connectionId}
         and run_connections.state in ('queued', 'running') and runs.state = 'running'),
     leased as (
-      update connections set lease_token = gen_random_uuid(),
-        lease_until = ${new Date(options.now.getTime() + options.leaseMs)}
+      update connections set ${taking(options.now, options.leaseMs)}
       from open
-      where connections.id = open.connection_id and (lease_until is null or lease_until <= ${options.now})
+      where connections.id = open.connection_id and ${isFree(options.now)}
       returning connections.*, open.full, cursor_run is not distinct from open.run_id as resumed, failures >= ${FAILURES} as once),
     begun as (
       update run_connections set state = 'running', attempts = attempts + 1
@@ -179,8 +176,7 @@ export async function settleCollection(
         connections.last_complete_at as "lastCompleteAt", runs.started_at as "startedAt",
         exists (select from held_losses where connection_id = connections.id) as "hasHeldLosses"
       from connections join run_connections on connection_id = connections.id join runs on runs.id = run_id
-      where connections.id = ${collection.connectionId} and lease_token = ${collection.token}::uuid
-        and run_id = ${collection.runId}
+      where ${isHeld(collection)} and run_id = ${collection.runId}
       for no key update of connections`);
     if (before === undefined) return undefined;
     const { part, connection } = settle(before, settlement, now);
@@ -190,7 +186,7 @@ export async function settleCollection(
         due_at = ${part.dueAt}
       where run_id = ${collection.runId} and connection_id = ${collection.connectionId}`);
     await tx.execute(sql`
-      update connections set lease_token = null, lease_until = null, state = ${connection.state}, reason = ${connection.reason},
+      update connections set ${releasing}, state = ${connection.state}, reason = ${connection.reason},
         last_complete_at = ${connection.lastCompleteAt}, retry_at = ${connection.retryAt}, failures = ${connection.failures},
         rest_until = ${connection.restUntil}, refused = ${connection.refused},
         validators = ${validators === "keep" ? sql`validators` : sql`${validators === "clear" ? null : JSON.stringify(validators)}::jsonb`}
@@ -200,14 +196,6 @@ export async function settleCollection(
   });
   // A statement of its own, in id order: two connections that recover at once would otherwise deadlock.
   if (recovered !== undefined) await wakeSource(db, recovered);
-}
-
-/** Whether a worker holds a lease on a connection of the source. */
-export async function isCollected(db: Database, source: string, now: Date): Promise<boolean> {
-  const leased = await db.execute(
-    sql`select from connections where source = ${source} and lease_until > ${now} limit 1`,
-  );
-  return leased.length > 0;
 }
 
 /**
