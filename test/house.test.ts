@@ -1,4 +1,5 @@
 // The layout of the repository and the habits of its code, held where neither the compiler nor the linter does.
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import * as files from "./house/files.ts";
@@ -53,6 +54,16 @@ describe("in this repository", () => {
       (room) => !there.some((path) => path === `src/${room}.ts` || path.startsWith(`src/${room}/`)),
     );
     expect(empty).toEqual([]);
+  });
+
+  test("the map in ARCHITECTURE.md is that of the rooms", () => {
+    const file = fileURLToPath(new URL("../ARCHITECTURE.md", import.meta.url));
+    const page = readFileSync(file, "utf8");
+    const marked = /(<!-- rooms -->\n\n)[\s\S]*?(\n\n<!-- \/rooms -->)/;
+    const made = page.replace(marked, (_, before, after) => `${before}${layout.mapOfRooms()}${after}`);
+    if (process.env["UPDATE_MAP"] !== undefined) writeFileSync(file, made);
+    expect(page).toMatch(marked);
+    expect(page).toBe(made);
   });
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import type { EvidenceFact } from "../connectors/connector.ts";
-import { type Case, factsOf, holdsAllOrRefuses, idsOf, isRefused, stored } from "./bench.ts";
+import { type Case, factsOf, holdsAllOrRefuses, idsOf, isRefused, stored, type Trial } from "./bench.ts";
 
 /** The columns of the evidence table and their limits. */
 const factSchema = z.strictObject({
@@ -110,11 +110,7 @@ export const listingCases: Case[] = [
     key: "page-not-full",
     title: "a page that is not full is no end: all of it comes, or the listing is refused",
     needs: "shorten",
-    async run(trial) {
-      const before = idsOf(await trial.pull());
-      trial.bench.shorten?.();
-      holdsAllOrRefuses(before, await trial.pullSome());
-    },
+    run: (trial) => holdsAllOrRefusesAfter(trial, () => trial.bench.shorten?.()),
   },
   {
     key: "total-too-large",
@@ -130,11 +126,7 @@ export const listingCases: Case[] = [
     key: "total-too-small",
     title: "a source that announces less than it has loses nothing, or is refused",
     needs: "understate",
-    async run(trial) {
-      const before = idsOf(await trial.pull());
-      trial.bench.understate?.();
-      holdsAllOrRefuses(before, await trial.pullSome());
-    },
+    run: (trial) => holdsAllOrRefusesAfter(trial, () => trial.bench.understate?.()),
   },
   {
     key: "endless",
@@ -148,3 +140,10 @@ export const listingCases: Case[] = [
     },
   },
 ];
+
+/** After the change the pull yields all the same facts, or refuses the listing. */
+async function holdsAllOrRefusesAfter(trial: Trial, change: () => void): Promise<void> {
+  const before = idsOf(await trial.pull());
+  change();
+  holdsAllOrRefuses(before, await trial.pullSome());
+}

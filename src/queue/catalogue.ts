@@ -1,12 +1,16 @@
-// The job catalogue: what work there is, with which payload and which limits. A job carries ids, never state: enqueuing one
-// is a nudge, the to-do lists are in Postgres. Handlers are in workers/, where the compiler demands one for each name here; what
-// the jobs wait in is src/queue/bullmq.ts.
+// The job catalogue: payload, queue and limits of each job. A job carries ids, never state: the pending work is in Postgres, and
+// a job is only a nudge to look there. Handlers are in workers/, where the compiler requires one for each name.
 import { z } from "zod";
 
 /** Payloads by job name; checked when enqueued and again when taken up. */
 export const jobPayloads = {
-  /** Begins a run of one source. */
-  sync: z.strictObject({ source: z.string(), full: z.boolean(), askedBy: z.string() }),
+  /** Begins a run of one source. `forMessages`: only if messages of the inbox still wait for one. */
+  sync: z.strictObject({
+    source: z.string(),
+    full: z.boolean(),
+    askedBy: z.string(),
+    forMessages: z.literal(true).optional(),
+  }),
   /** Pulls one connection for one run. */
   collect: z.strictObject({ source: z.string(), runId: z.int(), connectionId: z.int() }),
   /** Drains pending_partners. */
@@ -36,14 +40,17 @@ interface JobRules<Name extends JobName> {
   deduplication(payload: JobPayload<Name>): { id: string; keepLastIfActive?: boolean };
 }
 
-/** One line of rules a job. A mark made while a job drains its list must not be lost: those keep the last. */
+/** A mark that is made while a job drains its list must not be lost: such jobs keep the last duplicate. */
 export const jobRules: { [Name in JobName]: JobRules<Name> } = {
   sync: {
     queue: () => "control",
     attempts: 3,
     timeoutMs: 60_000,
     concurrency: 2,
-    deduplication: ({ source, full }) => ({ id: `sync-${source}-${full ? "full" : "changes"}` }),
+    // A job for messages is one of its own: a delayed sync of the source may wait for hours.
+    deduplication: ({ source, full, forMessages }) => ({
+      id: `sync-${source}-${forMessages === true ? "messages" : full ? "full" : "changes"}`,
+    }),
   },
   collect: {
     queue: ({ source }) => collectQueue(source),
@@ -99,7 +106,7 @@ export function queueNames(sources: string[]): string[] {
   return ["control", "score", "rank", "rescore", ...sources.map(collectQueue)];
 }
 
-/** What a job is enqueued with. `epoch` sets it apart from earlier ones of the same work. */
+/** Options of a job. Another `epoch` makes it another job for the deduplication. */
 export function jobOptions<Name extends JobName>(name: Name, payload: JobPayload<Name>, epoch = 0) {
   const rules: JobRules<Name> = jobRules[name];
   const { id, ...deduplication } = rules.deduplication(payload);

@@ -44,8 +44,6 @@ const BODY_MS = 10_000;
 const MOST_BODIES = 64;
 /** Senders give up after five seconds or more. The driver would wait for a connection much longer. */
 const STORED_WITHIN_MS = 3000;
-/** Sets the nudge apart from that of a source that asked to be called later: it may be hours until that one is gone. */
-const OF_MESSAGES = -1;
 /** A flood of messages must not exhaust the pool or the memory: when so many wait, further ones get 503. */
 const TURNS = { atOnce: 4, waiting: 200 };
 
@@ -164,7 +162,7 @@ function inboxHandlers(parts: InboxParts): { receive: Handler; look: Handler } {
         return { state: await inTurn(() => recordMessage(parts.db, message)) };
       });
       // The answer does not wait for the queue: the sweep enqueues what is lost here.
-      if (outcome.state === "new") void queues.nudge("sync", toHint(of.wakes), { epoch: OF_MESSAGES });
+      if (outcome.state === "new") void queues.nudge("sync", toHint(of.wakes));
       return answer(c, of, outcome);
     },
 

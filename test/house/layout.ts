@@ -5,25 +5,40 @@ import { nodesOf, placeOf, type Rule, sourcesIn, type Tree } from "./tree.ts";
 
 /**
  * The rooms of src, lowest first: a room may import the rooms before it and nothing after it. A new room gets its place here.
+ * The map in ARCHITECTURE.md is made from this: UPDATE_MAP=1 npx vitest run test/house.test.ts writes it.
  */
-export const rooms = [
-  "platform",
-  "connectors",
-  "conformance",
-  "evidence",
-  "programme",
-  "standings",
-  "scoring",
-  "insight",
-  "ingest",
-  "partners",
-  "queue",
-  "context",
-  "operations",
-  "messages",
-  "web",
-  "cli",
-];
+const descriptions: Record<string, string> = {
+  platform: "configuration, log, errors, secrets, durations, CSV, YAML documents, the terminal",
+  connectors: "the contract, the guarded HTTP client, one file or folder a system",
+  conformance: "the suite of cases that every connector passes; part of the product",
+  evidence: "what sources have shown: recording, matching, absence, quarantine, the lease of a connection",
+  programme: "the rules: document, schema, versions, compilation to one SQL statement",
+  standings: "the order, in Postgres and in the cache",
+  scoring: "the only room that gives or takes points: score, ledger, clock, adjustments, verify",
+  insight: "explain, history, forecast, quick wins, simulate",
+  ingest: "how evidence is requested: sources, connections, runs, rate limits, inbox messages",
+  partners: "import, merge, forget, unmatched evidence",
+  queue: "the catalogue of jobs, BullMQ on Redis or Postgres",
+  context: "opens everything that a process needs",
+  operations: "one function for each thing a person or a job asks for",
+  messages: "sentences in English, Dutch and German",
+  web: "the HTTP application: API, inbox, routes with their access",
+  cli: "the command line: parse, call an operation, print",
+};
+export const rooms = Object.keys(descriptions);
+
+/** The table of rooms in ARCHITECTURE.md. */
+export function mapOfRooms(): string {
+  const width = Math.max(...rooms.map((room) => room.length)) + 2;
+  const lengths = Object.values(descriptions).map((text) => text.length);
+  const most = Math.max(...lengths);
+  const row = (room: string, text: string) => `| ${room.padEnd(width)} | ${text.padEnd(most)} |`;
+  return [
+    row("room", "what is in it"),
+    `| ${"-".repeat(width)} | ${"-".repeat(most)} |`,
+    ...Object.entries(descriptions).map(([room, text]) => row(`\`${room}\``, text)),
+  ].join("\n");
+}
 
 /** What ships; tests and benchmarks may import all of it. */
 export const shipped = ["db", "src", "workers", "examples"];

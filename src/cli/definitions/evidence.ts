@@ -24,30 +24,25 @@ export function addEvidence(program: Command, { output, reading, working }: Call
     );
 
   const identities = program.command("identities").description("the names under which sources know partners");
-  identities
-    .command("add")
-    .description("gives a partner an identity, and with it the evidence that waited for it")
-    .argument("<partner>", "its slug")
-    .argument("<namespace>", "such as email-domain")
-    .argument("<key>", "such as agency.example")
-    .action(async (partner: string, namespace: string, key: string) => {
-      await working(async ({ context }, signal) => {
-        const { addAndReport } = await import("../identities.ts");
-        await addAndReport(context, output, { partner, identity: { namespace, key } }, signal);
+  const changes = [
+    ["add", "gives a partner an identity, and with it the evidence that waited for it"],
+    ["remove", "takes an identity from its partner: the evidence under it is unmatched again"],
+  ] as const;
+  for (const [name, description] of changes) {
+    identities
+      .command(name)
+      .description(description)
+      .argument("<partner>", "its slug")
+      .argument("<namespace>", "such as email-domain")
+      .argument("<key>", "such as agency.example")
+      .action(async (partner: string, namespace: string, key: string) => {
+        await working(async ({ context }, signal) => {
+          const { addAndReport, removeAndReport } = await import("../identities.ts");
+          const change = name === "add" ? addAndReport : removeAndReport;
+          await change(context, output, { partner, identity: { namespace, key } }, signal);
+        });
       });
-    });
-  identities
-    .command("remove")
-    .description("takes an identity from its partner: the evidence under it waits again")
-    .argument("<partner>", "its slug")
-    .argument("<namespace>", "such as email-domain")
-    .argument("<key>", "such as agency.example")
-    .action(async (partner: string, namespace: string, key: string) => {
-      await working(async ({ context }, signal) => {
-        const { removeAndReport } = await import("../identities.ts");
-        await removeAndReport(context, output, { partner, identity: { namespace, key } }, signal);
-      });
-    });
+  }
   identities
     .command("list")
     .description("the identities of a partner, with the evidence known under each")

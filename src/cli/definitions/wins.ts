@@ -1,18 +1,15 @@
 // The commands that look ahead: quick-wins, forecast.
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Locale, locales } from "../../messages/messages.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Locale } from "../../messages/messages.ts";
 import { type Calls, type Json, positive } from "../calls.ts";
+import { language, partnerCommand } from "./options.ts";
 
 interface Options extends Json {
   lang: Locale;
 }
 
 export function addWins(program: Command, { output, reading }: Calls): void {
-  program
-    .command("quick-wins")
-    .description("the smallest steps that bring a partner points")
-    .argument("<partner>", "its slug")
-    .option("--json", "as JSON", false)
+  partnerCommand(program, "quick-wins", "the smallest steps that bring a partner points")
     .addOption(language())
     .action((slug: string, { json, lang }: Options) =>
       reading(async ({ context }) =>
@@ -20,22 +17,14 @@ export function addWins(program: Command, { output, reading }: Calls): void {
       ),
     );
 
-  program
-    .command("forecast")
-    .description("the points a partner will lose if nothing new happens")
-    .argument("<partner>", "its slug")
+  partnerCommand(program, "forecast", "the points a partner will lose if nothing new happens")
     .option("--days <n>", "so many days ahead", days, 90)
-    .option("--json", "as JSON", false)
     .addOption(language())
     .action((slug: string, { days, json, lang }: Options & { days: number }) =>
       reading(async ({ context }) =>
         (await import("../forecast.ts")).printForecast(context, output, { slug, days, json, locale: lang }),
       ),
     );
-}
-
-function language(): Option {
-  return new Option("--lang <language>", "the language of its sentences").choices(locales).default("en");
 }
 
 /** Ten years: every evaluation of them is computed. */

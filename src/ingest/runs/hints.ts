@@ -1,5 +1,5 @@
-// Messages call for a sync of a source. inbox_messages is the to-do list: many that come at once are one run, and what comes
-// while a run is open waits for the next one, for that run may have looked already.
+// Messages of the inbox ask for a sync of a source. inbox_messages is the list of pending work: many messages at once are one
+// run, and messages that arrive during a run wait for the next one, because that run may have read their data already.
 import { type SQL, sql } from "drizzle-orm";
 import { type Database, transaction } from "../../../db/client.ts";
 import { startSyncWithin } from "./sync.ts";
@@ -11,13 +11,16 @@ import { startSyncWithin } from "./sync.ts";
  */
 const PAUSE_MS = 5000;
 
-/** Who asks for such a run. Its report says besides which source was sent the message. */
+/** The beginning of `asked_by` of such runs; the inbox's source follows. */
 const INBOX = "inbox";
 
 /** The payload of the sync job that is nudged for messages: it begins a run only if some still wait for one. */
-export const toHint = (source: string) => ({ source, full: false, askedBy: INBOX });
-
-export const isHint = ({ askedBy }: { askedBy: string }): boolean => askedBy === INBOX;
+export const toHint = (source: string) => ({
+  source,
+  full: false,
+  askedBy: INBOX,
+  forMessages: true as const,
+});
 
 /** Of messages whose source can have a run now: none is open, and the last one that messages called for is a while ago. */
 const mayBegin = (now: Date): SQL => sql`
