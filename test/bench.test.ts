@@ -95,7 +95,7 @@ test("every bench prints one JSON line with its ratio, its limit and whether it 
       lockWaits: 0,
     }),
   ]);
-}, 600_000);
+}, 300_000);
 
 test("an unknown bench or size is a mistake of whoever asked", async () => {
   const { code, stdout, stderr } = await bench("colect");

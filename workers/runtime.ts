@@ -120,18 +120,22 @@ export async function openRuntime(context: Context, backoff: Backoff = BACKOFF):
     });
     return worker;
   });
-  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
-  return {
-    async close() {
-      const deadline = setTimeout(() => {
-        stopping.abort(new Error("the process is stopping"));
-      }, DRAIN_MS);
-      await Promise.all(workers.map((worker) => closeWithin(worker, DRAIN_MS + LAST_MS)));
-      clearTimeout(deadline);
-      for (const connection of connections) if ("disconnect" in connection) connection.disconnect();
-      await closeQueueBackend(backend);
-    },
+  const close = async () => {
+    const deadline = setTimeout(() => {
+      stopping.abort(new Error("the process is stopping"));
+    }, DRAIN_MS);
+    await Promise.all(workers.map((worker) => closeWithin(worker, DRAIN_MS + LAST_MS)));
+    clearTimeout(deadline);
+    for (const connection of connections) if ("disconnect" in connection) connection.disconnect();
+    await closeQueueBackend(backend);
   };
+  try {
+    await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { close };
 }
 
 async function perform(

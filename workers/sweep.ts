@@ -56,9 +56,9 @@ const duties: Record<string, Duty> = {
  * Enqueues all pending work. Work that is queued already is deduplicated by the queue. Throws an AggregateError of the duties
  * that failed, after all of them have had their turn.
  */
-export async function sweep(context: Context, todo: Record<string, Duty> = duties): Promise<void> {
+export async function sweep(context: Context): Promise<void> {
   const errors: Error[] = [];
-  for (const [name, duty] of Object.entries(todo)) {
+  for (const [name, duty] of Object.entries(duties)) {
     await duty(context).catch((cause: unknown) => {
       errors.push(new Error(`the sweep's duty ${name} failed`, { cause }));
     });

@@ -137,9 +137,9 @@ async function put(
     update connections set partner_id = ${row.partnerId}::bigint, attributes = ${attributes}::jsonb, active = true,
       secret = ${sameSecret ? known.secret : sealed}, retry_at = null, validators = null, refused = refused and ${sameSecret}::boolean,
       failures = case when ${sameSecret}::boolean then failures else 0 end,
-      rest_until = case when ${sameSecret}::boolean then rest_until end,
-      -- A pull under way would write its own cursor over that: it loses its lease, and begins anew.
-      ${known.use === row.use ? sql`cursor = cursor` : sql`cursor = null, ${releasing}`}
+      rest_until = case when ${sameSecret}::boolean then rest_until end
+      -- A pull under way would overwrite the cursor, so it loses its lease.
+      ${known.use === row.use ? sql`` : sql`, cursor = null, ${releasing}`}
     where id = ${known.id}`);
   return "changed";
 }

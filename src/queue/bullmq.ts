@@ -59,7 +59,7 @@ export function workerConnection(backend: QueueBackend): Redis | pg.Pool {
 }
 
 /** Opens the queues this process may enqueue into. */
-export function openBullQueues(options: QueueOptions): QueueOperations & { close(): Promise<void> } {
+export function openBullQueues(options: QueueOptions): QueueOperations {
   const { sources, log } = options;
   // A registration of a schedule needs two: one holds the lock, another writes.
   const backend = openQueueBackend(options, queueNames(sources).length + 6);

@@ -10,10 +10,10 @@ interface Schedule {
 
 export interface QueueOperations {
   /**
-   * Nudges. Never throws because of the queue: what is not enqueued now is found by the next sweep; a failure is logged.
-   * So is work of a source that is not configured here: the sweep knows what to do about it. Throws when the payload is
-   * not the job's (a mistake in the code). `epoch` sets the nudge apart from earlier ones of the same work: a job that died
-   * with its worker stays active for half a minute, and must not keep its successor out.
+   * Enqueues a job. Never throws because of the queue: a failure is logged, and the next sweep enqueues it again. A job of a
+   * source that is not configured here is logged and left to the sweep. Throws when the payload is not the job's (a mistake in
+   * the code). `epoch` makes it another job for the deduplication: a job whose worker died stays active for half a minute,
+   * and must not block its successor.
    */
   nudge<Name extends JobName>(
     name: Name,
@@ -28,6 +28,7 @@ export interface QueueOperations {
   keepSchedules(ids: string[]): Promise<void>;
   /** Throws when the queue is out of reach. */
   ping(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface QueueOptions {

@@ -5,12 +5,11 @@ export interface Queues extends QueueOperations {
   kind: "redis" | "postgres";
   /** What the queues were opened with; workers open connections of their own with it. */
   options: QueueOptions;
-  close(): Promise<void>;
 }
 
 /** Loads BullMQ and connects at the first use: a command that only reads never does. */
 export function openQueues(options: QueueOptions): Queues {
-  let opening: Promise<QueueOperations & { close(): Promise<void> }> | undefined;
+  let opening: Promise<QueueOperations> | undefined;
   const open = () => {
     opening ??= import("./bullmq.ts").then(({ openBullQueues }) => openBullQueues(options));
     return opening;

@@ -63,7 +63,8 @@ export function inboxRoutes(parts: InboxParts | undefined): Route[] {
   const { receive, look } =
     parts === undefined ? { receive: refuseUnknown, look: refuseUnknown } : inboxHandlers(parts);
   return [
-    { method: "GET", path: "/inbox/:source", access: "signed", handler: look },
+    // It tells anyone that the address is right; where the address holds the secret, the handler checks that too.
+    { method: "GET", path: "/inbox/:source", access: "public", handler: look },
     { method: "POST", path: "/inbox/:source", access: "signed", handler: receive },
   ];
 }
@@ -104,7 +105,7 @@ function inboxHandlers(parts: InboxParts): { receive: Handler; look: Handler } {
       case "unreadable":
         return refuse(c, 400, "bad-content", "The body does not match its Content-Type.");
       case "unusable": {
-        const message = "No message can be verified; its sender is asked to repeat it.";
+        const message = "The message cannot be verified; its sender gets 503 and should retry.";
         logger?.warn({ source: of.key, reason: outcome.reason }, message);
         return later(c);
       }

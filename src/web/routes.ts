@@ -39,6 +39,6 @@ export function assertDeclared(app: Hono, routes: readonly Route[]): void {
 
 function refuseMethod(c: Context, allowed: string[]): Response {
   c.header("Allow", allowed.join(", "));
-  const list = `${allowed.slice(0, -1).join(", ")} and ${allowed.at(-1) ?? ""}`;
-  return refuse(c, 405, "method-not-allowed", `${c.req.method} is not allowed here: only ${list} are.`);
+  const list = new Intl.ListFormat("en").format(allowed);
+  return refuse(c, 405, "method-not-allowed", `${c.req.method} is not allowed here. Allowed: ${list}.`);
 }

@@ -28,7 +28,7 @@ import { redisUrl, testPrefix } from "../redis.ts";
 import { backends, quiet, until } from "./deployment.ts";
 
 /** Kills with each queue; DEEP asks for more. */
-const KILLS = Number(process.env["DEEP"] ?? 10);
+const KILLS = Number(process.env["DEEP"] ?? 25);
 const POSTS = 4 * KILLS + 40;
 const PER_PAGE = 2;
 const PARTNERS = 12;

@@ -15,6 +15,9 @@ test("A declared route answers, and its path answers 405 with the allowed method
   const refused = await app.request("/list", { method: "DELETE" });
   expect(refused.status).toBe(405);
   expect(refused.headers.get("allow")).toBe("GET, HEAD, POST");
+  expect(await refused.json()).toMatchObject({
+    error: { message: "DELETE is not allowed here. Allowed: GET, HEAD, and POST." },
+  });
 });
 
 test("A route that is not in the table stops the start.", () => {

@@ -14,8 +14,8 @@ export function addServing(
     .action(async ({ once }: { once: boolean }) => {
       await opening({ callsSources: true, alive: !once }, ({ context }) =>
         untilInterrupted(async (signal) => {
-          // The port is opened first, so that a port in use is reported before minutes of syncing.
           const { runFirstSync, serve, watch } = await import("../start.ts");
+          // The port is opened first, so that a port in use is reported before minutes of syncing.
           const web = once ? undefined : await serve(context);
           try {
             const workers = await openWorkers(context, { schedules: !once });

@@ -171,13 +171,15 @@ export async function settleCollection(
 ): Promise<void> {
   const recovered = await transaction(db, async (tx) => {
     // The connection's row is locked first, as a page locks it: this fixes the lease's holder and excludes deadlocks.
+    const held = await tx.execute(sql`select from connections where ${isHeld(collection)} for no key update`);
+    if (held.length === 0) return undefined;
+    // A later statement than the lock: it sees what was committed while this one waited.
     const [before] = await tx.execute<Record<string, unknown> & BeforeSettlement & { source: string }>(sql`
       select connections.source, connections.state, failures, refused, secret is not null as "hasSecret", pages,
         connections.last_complete_at as "lastCompleteAt", runs.started_at as "startedAt",
         exists (select from held_losses where connection_id = connections.id) as "hasHeldLosses"
       from connections join run_connections on connection_id = connections.id join runs on runs.id = run_id
-      where ${isHeld(collection)} and run_id = ${collection.runId}
-      for no key update of connections`);
+      where connections.id = ${collection.connectionId} and run_id = ${collection.runId}`);
     if (before === undefined) return undefined;
     const { part, connection } = settle(before, settlement, now);
     const { validators } = connection;

@@ -90,8 +90,8 @@ function meantBranch(schema: z.core.$ZodType | undefined, value: unknown): z.cor
   const { options: branches, discriminator } = defOf(schema);
   if (branches === undefined) return schema;
   if (discriminator !== undefined) {
-    const describe = isMap(value) ? value[discriminator] : undefined;
-    return branches.find((branch) => namesOf(branch, discriminator).some((name) => name === describe));
+    const chosen = isMap(value) ? value[discriminator] : undefined;
+    return branches.find((branch) => namesOf(branch, discriminator).some((name) => name === chosen));
   }
   if (Array.isArray(value)) return branches.find((branch) => defOf(branch).type === "array");
   const written = isMap(value) ? Object.keys(value) : [];
