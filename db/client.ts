@@ -11,6 +11,11 @@ export interface OpenDatabase {
 }
 
 const DRAIN_MS = 5_000;
+/** Postgres ends a transaction that is idle for longer, with its locks. */
+export const IDLE_IN_TRANSACTION_MS = 15_000;
+const IDLE_SESSION_MS = 60_000;
+/** Longer than an idle transaction may take: a waiter outlives a holder that was stopped. */
+const LOCK_WAIT_MS = 30_000;
 
 /**
  * Connects to Postgres. `max` connections at most (10), opened as they are needed and shown in pg_stat_activity as
@@ -20,10 +25,13 @@ const DRAIN_MS = 5_000;
  * `numeric`, `date` and `timestamp` as text. A Date may be a parameter, and an array may as `sql.param(array)` beside a
  * cast (`::bigint[]`, `::timestamptz[]`). The session's time zone is UTC. Text with a NUL is refused by Postgres (22021),
  * JSON with an escaped NUL too (22P05); half a surrogate pair becomes U+FFFD in text and is refused in JSON (22P02).
+ *
+ * Postgres ends a transaction that is idle for `idleInTransactionMs` (15,000) and releases its locks, so that a process that was
+ * stopped, or whose host is gone, does not block others. In a transaction a statement waits at most 30 s for a lock (55P03).
  */
 export async function openDatabase(
   url: string,
-  options: { max?: number; applicationName?: string } = {},
+  options: { max?: number; applicationName?: string; idleInTransactionMs?: number } = {},
 ): Promise<OpenDatabase> {
   const place = readPlace(url);
   const pool = openPool(url, {
@@ -31,6 +39,7 @@ export async function openDatabase(
     applicationName: options.applicationName ?? "standings",
   });
   const run: Run = (query, params, shape) => pool.use((wire) => wire.run(query, params, shape));
+  const begin = toBegin(options.idleInTransactionMs ?? IDLE_IN_TRANSACTION_MS);
   try {
     await run("select 1", []);
   } catch (error) {
@@ -38,7 +47,7 @@ export async function openDatabase(
     throw new Error(`Cannot use Postgres at ${place}: ${toReason(error)}`, { cause: error });
   }
   return {
-    db: toDatabase(run, (work) => pool.use((wire) => inTransaction(wire, work))),
+    db: toDatabase(run, (work) => pool.use((wire) => inTransaction(wire, begin, work))),
     close: () => pool.close(DRAIN_MS),
   };
 }
@@ -62,18 +71,28 @@ export async function withSession<T>(
   const pool = openPool(url, { max: 1, applicationName });
   try {
     return await pool.use(async (wire) => {
-      await wire.run("select 1", []).catch((error: unknown) => {
+      // What belongs to a session, a lock for instance, ends with a process that was stopped.
+      await wire.run(`set idle_session_timeout = ${IDLE_SESSION_MS}`, []).catch((error: unknown) => {
         throw new Error(`Cannot use Postgres at ${place}: ${toReason(error)}`, { cause: error });
       });
-      return work(toDatabase(wire.run, (inner) => inTransaction(wire, inner)));
+      return work(toDatabase(wire.run, (inner) => inTransaction(wire, BEGIN, inner)));
     });
   } finally {
     await pool.close(0);
   }
 }
 
-async function inTransaction<T>(wire: Wire, work: (tx: Database) => Promise<T>): Promise<T> {
-  await wire.run("begin isolation level read committed", []);
+const BEGIN = toBegin(IDLE_IN_TRANSACTION_MS);
+
+/** Limits that end with the transaction, so that they hold behind a pooler too. One text: one round trip. */
+function toBegin(idleInTransactionMs: number): string {
+  return `begin isolation level read committed;
+    set local idle_in_transaction_session_timeout = ${Math.round(idleInTransactionMs)};
+    set local lock_timeout = ${LOCK_WAIT_MS}`;
+}
+
+async function inTransaction<T>(wire: Wire, begin: string, work: (tx: Database) => Promise<T>): Promise<T> {
+  await wire.run(begin, []);
   let over = false;
   let firstError: unknown;
   const run: Run = async (query, params, shape) => {

@@ -16,6 +16,8 @@ interface MigrateOptions {
   also?: (databaseUrl: string, db: Database) => Promise<void>;
   /** Where the migrations are, when not beside this file. */
   folder?: string;
+  /** Called when another process is migrating, before this one waits for it. */
+  onWait?: () => void;
 }
 
 /**
@@ -29,7 +31,11 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
   const folder = options.folder ?? MIGRATIONS;
   const expected = readJournal(folder);
   return withSession(databaseUrl, "standings migrate", async (db) => {
-    await db.execute(sql`select pg_advisory_lock(${LOCK})`);
+    const [lock] = await db.execute<{ taken: boolean }>(sql`select pg_try_advisory_lock(${LOCK}) as taken`);
+    if (lock?.taken !== true) {
+      options.onWait?.();
+      await db.execute(sql`select pg_advisory_lock(${LOCK})`);
+    }
     const before = await readApplied(db);
     assertPrefix(expected, before);
     await applyMigrations(db, { migrationsFolder: folder });

@@ -1,4 +1,4 @@
-// Whether an error means that Postgres is away: the request was right, and the same one may succeed later.
+// Whether an error means that Postgres is away or busy: the request was right, and the same one may succeed later.
 
 /** Node's and postgres.js's codes of connections that were refused, lost or not made in time. */
 const CONNECTION_CODES = new Set([
@@ -17,10 +17,11 @@ const CONNECTION_CODES = new Set([
 ]);
 
 /**
- * SQLSTATE class 08 (connection exceptions), 53300 (too many connections) and 57P01 to 57P05 (shutdown, crash, starting up,
- * dropped database, idle session). https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * SQLSTATE class 08 (connection exceptions), 25P03 (idle in a transaction for too long), 53300 (too many connections), 55P03
+ * (waited too long for a lock) and 57P01 to 57P05 (shutdown, crash, starting up, dropped database, idle session).
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-const SQLSTATES = /^(08...|53300|57P0[1-5])$/;
+const SQLSTATES = /^(08...|25P03|53300|55P03|57P0[1-5])$/;
 
 export function isOutage(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {

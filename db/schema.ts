@@ -309,10 +309,12 @@ export const heldLosses = pgTable(
     externalId: text("external_id").notNull(),
     /** The run that held it last. */
     runId: id("run_id").notNull(),
-    /** null: undecided. `rejected`: the evidence stays, and the same loss is not held again. */
+    /** null: undecided. `rejected`: the evidence stays, and the loss is not held again until the rejection expires. */
     decision: text("decision", { enum: ["approved", "rejected"] }),
     decidedBy: text("decided_by"),
     decidedAt: instant("decided_at"),
+    /** When the source last showed the evidence, as far as is known: since then it is unconfirmed. */
+    confirmedAt: instant("confirmed_at"),
   },
   (t) => [
     primaryKey({ name: "held_losses_pkey", columns: [t.connectionId, t.externalId] }),

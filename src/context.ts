@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { type Database, openDatabase } from "../db/client.ts";
 import { openEmbedded } from "../db/embedded.ts";
 import { migrate } from "../db/migrate.ts";
+import { sessionName, watchLocks } from "../db/waiting.ts";
 import { type Fetcher, openFetcher } from "./connectors/client/fetcher.ts";
 import { type Credentials, openCredentials } from "./ingest/requests/credentials.ts";
 import { registerSources, type SourcesFile } from "./ingest/sources.ts";
@@ -38,14 +39,22 @@ export interface Context {
 }
 
 /**
+ * A transaction may be idle for as long as a lease lasts, since its holder has lost the connection then anyway, but never for
+ * less than this: a busy process pauses too.
+ */
+const LEAST_IDLE_MS = 3000;
+
+/**
  * Opens everything: finds or starts the database, brings its schema up to date (any number of processes may), registers
- * the sources (unless it is told not to: a source may be looked at before it is one). When a part cannot be opened, what was opened before it is closed again and the error is thrown.
+ * the sources (unless it is told not to: a source may be looked at before it is one). `onWait` gets a line while this process
+ * waits for a lock in the database; without it the log does. When a part cannot be opened, what was opened before it is closed
+ * again and the error is thrown.
  */
 export async function openContext(
   config: Config,
   sources: SourcesFile,
   log: Logger,
-  { registers = true } = {},
+  { registers = true, onWait }: { registers?: boolean; onWait?: (line: string) => void } = {},
 ): Promise<Context> {
   const opened: (() => Promise<unknown>)[] = [];
   const close = async () => {
@@ -58,12 +67,29 @@ export async function openContext(
   try {
     const database = await findDatabase(config, log);
     opened.push(() => database.close());
-    await migrate(database.url, { also: migrateQueue });
+    const tellWait =
+      onWait ??
+      ((line: string) => {
+        log.warn(line);
+      });
+    await migrate(database.url, {
+      also: migrateQueue,
+      onWait: () => {
+        tellWait("waiting for another process that brings the database up to date");
+      },
+    });
+    const applicationName = sessionName("standings");
     const { db, close: closeDatabase } = await openDatabase(database.url, {
       max: config.poolSize,
-      applicationName: "standings",
+      applicationName,
+      idleInTransactionMs: Math.max(config.leaseMs, LEAST_IDLE_MS),
     });
     opened.push(closeDatabase);
+    const stopWatching = watchLocks(db, applicationName, tellWait);
+    opened.push(() => {
+      stopWatching();
+      return Promise.resolve();
+    });
     if (registers) await registerSources(db, sources.sources);
 
     const queues = openQueues({

@@ -1,7 +1,7 @@
 // The real servers of the suite, started once for all files: a Postgres with a migrated template, and a Redis.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readdirSync } from "node:fs";
+import { accessSync, chmodSync, constants, mkdtempSync, readdirSync, statfsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +27,7 @@ declare module "vitest" {
 type Close = () => Promise<void>;
 
 export default async function setup(project: TestProject): Promise<Close> {
+  useMemoryForScratch();
   const closers: Close[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -42,6 +43,24 @@ export default async function setup(project: TestProject): Promise<Close> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+const MEMORY = "/dev/shm";
+const ROOM_NEEDED_BYTES = 4 * 2 ** 30;
+
+/**
+ * Puts temporary files of this run and of all its processes into memory, where there is such a file system with room:
+ * cloning a database takes 14 ms there and 140 ms on a disk, and the suite clones about two thousand.
+ */
+function useMemoryForScratch(): void {
+  if (process.env["TMPDIR"] !== undefined) return;
+  try {
+    accessSync(MEMORY, constants.W_OK);
+    const { bavail, bsize } = statfsSync(MEMORY);
+    if (bavail * bsize >= ROOM_NEEDED_BYTES) process.env["TMPDIR"] = MEMORY;
+  } catch {
+    // Not a Linux, or not ours to write: the usual folder does as well.
   }
 }
 
@@ -123,11 +142,12 @@ async function startRedis(closers: Close[]): Promise<string | undefined> {
   return `redis://127.0.0.1:${port}`;
 }
 
-/** Looks for redis-server, and on a Debian where we may, installs it: half of the suite needs one. */
+/** Looks for redis-server. In CI it is installed where it is missing and may be; elsewhere its tests are left out. */
 function findRedis(): boolean {
   const found = () => spawnSync("redis-server", ["--version"]).status === 0;
   if (found()) return true;
-  if (process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0) {
+  const inCi = process.env["CI"] !== undefined;
+  if (inCi && process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0) {
     console.log("There is no redis-server: installing it (apt-get install redis-server) …");
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     spawnSync("apt-get", ["update", "-qq"], { stdio: "inherit", env });
@@ -137,8 +157,9 @@ function findRedis(): boolean {
     if (found()) return true;
   }
   const missing =
-    "There is no redis-server on the PATH: every test against Redis is left out. Install it to run them.";
-  if (process.env["CI"] !== undefined) throw new Error(missing);
+    "There is no redis-server on the PATH: every test against Redis is left out. To run them, install it" +
+    " (Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis).";
+  if (inCi) throw new Error(missing);
   console.warn(missing);
   return false;
 }

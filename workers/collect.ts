@@ -1,7 +1,7 @@
 // Pulls one connection, page by page. Twice is harmless: the second delivery finds the lease taken or the work done, and a
 // page that is recorded again changes nothing.
 
-import { finishListing, restartListing } from "../src/evidence/absence.ts";
+import { finishListing, type ListingOutcome, restartListing } from "../src/evidence/absence.ts";
 import { keepLease, type Lease, LeaseLostError } from "../src/evidence/lease.ts";
 import { exceedsErrorRate, readRows } from "../src/evidence/quarantine.ts";
 import { dropListing, recordPage } from "../src/evidence/record.ts";
@@ -81,7 +81,7 @@ async function recordPages(work: Work, collection: Collection, lease: Lease): Pr
     const recorded = await recordPage(work.db, lease, page, {
       listing: listing && !unchanged,
       begins: first,
-      now: work.now(),
+      now: work.now,
     });
     first = false;
     counts.seen += recorded.seen;
@@ -112,7 +112,9 @@ async function concludeListing(
   { listed, validators }: Recorded,
 ): Promise<{ settlement: Settlement; absent: number }> {
   if (!listed) return { settlement: { state: "complete", validators: validators() }, absent: 0 };
-  const end = await finishListing(work.db, lease, work.now());
+  const source = work.sources.sources.find(({ key }) => key === lease.source);
+  if (source === undefined) throw new SourceError("config", `source ${lease.source} is configured no more`);
+  const end = await finishListing(work.db, lease, { now: work.now, losses: source.losses });
   if (end.outcome === "incomplete") {
     await restartListing(work.db, lease);
     throw new SourceError("transient", "the listing was lost in a crash of the database and begins again");
@@ -122,13 +124,27 @@ async function concludeListing(
     const reason = `${end.unidentified} rows have no readable id and may be anything, so nothing is called absent; see: standings evidence quarantined`;
     return { settlement: { state: "partial", errorClass: "data", reason }, absent: 0 };
   }
-  if (end.outcome === "held") {
-    const where = end.of === "source" ? "of the source " : "";
-    const reason = `${end.missing} of ${end.known} pieces of evidence ${where}are gone at once; look at them with: standings runs held ${lease.runId}; believe it with: standings runs approve ${lease.runId}`;
-    return { settlement: { state: "held", errorClass: "data", reason }, absent: 0 };
-  }
   if (end.absent > 0) await work.queues.nudge("score", {});
+  if (end.outcome === "held") {
+    const reason = sayHeld(end, lease.runId);
+    return { settlement: { state: "held", errorClass: "data", reason }, absent: end.absent };
+  }
   return { settlement: { state: "complete", validators: validators() }, absent: end.absent };
+}
+
+function sayHeld(end: ListingOutcome & { outcome: "held" }, runId: number): string {
+  const counts = `${end.missing} of ${end.known} pieces of evidence`;
+  const what = {
+    connection: `${counts} are gone at once`,
+    source: `${counts} of the source are gone at once`,
+    partner: `${counts} of single partners are gone at once`,
+    waiting: `${end.missing} pieces of evidence whose loss waits for a decision are still gone`,
+  }[end.of];
+  const renames = end.renames.map(
+    ({ partner, from, to, count }) =>
+      `; ${count} of them came back under ${to} instead of ${from}: if that is ${partner}, then: standings identities add ${partner} ${to}`,
+  );
+  return `${what}; look at them with: standings runs held ${runId}; believe it with: standings runs approve ${runId}${renames.join("")}`;
 }
 
 /** The last sync of a reconciliation lets it go on. */

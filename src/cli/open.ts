@@ -63,7 +63,12 @@ export async function withContext<T>(options: OpenOptions, work: (opened: Opened
   try {
     // The example is imported into sources that are known.
     const registers = example || options.looks !== true;
-    const context = await openContext(config, sources, log, { registers }).catch((error: unknown) => {
+    const context = await openContext(config, sources, log, {
+      registers,
+      onWait: (line) => {
+        options.output.note(line);
+      },
+    }).catch((error: unknown) => {
       throw withRemedy(error, config);
     });
     try {

@@ -1,6 +1,6 @@
 // standings runs, and what it has held: runs held, approve, reject.
 import type { Context } from "../context.ts";
-import { decideLoss, readHeldLosses } from "../ingest/runs/losses.ts";
+import { decideLoss, readHeldLosses, readKeptLosses } from "../ingest/runs/losses.ts";
 import { cancelRescore } from "../ingest/runs/rescore.ts";
 import { readRuns } from "../ingest/runs/runs.ts";
 import type { Output } from "../platform/terminal/output.ts";
@@ -56,11 +56,41 @@ export async function decide(
 /** How many losses are shown; --json shows them all. */
 const SHOWN = 50;
 
+/** Everything that waits for a decision or was rejected. */
+async function printKeptLosses(context: Context, output: Output, json: boolean): Promise<void> {
+  const losses = await readKeptLosses(context.db);
+  if (json) {
+    output.print(JSON.stringify(losses, null, 2));
+    return;
+  }
+  if (losses.length === 0) {
+    output.print("Nothing waits for a decision, and no rejected loss is kept.");
+    return;
+  }
+  output.print(
+    toTable(
+      [
+        { title: "run", align: "right", cell: (loss) => loss.run },
+        { title: "connection", cell: (loss) => `${loss.source}/${loss.connection}` },
+        { title: "evidence", align: "right", cell: (loss) => loss.evidence },
+        { title: "decision", cell: (loss) => loss.decision ?? "waits" },
+        { title: "by", cell: (loss) => loss.decidedBy ?? "" },
+        { title: "on (UTC)", cell: (loss) => loss.decidedAt?.toISOString().slice(0, 10) ?? "" },
+      ],
+      losses,
+    ),
+  );
+}
+
 export async function printHeld(
   context: Context,
   output: Output,
-  options: { runId: number; json: boolean },
+  options: { runId: number | undefined; json: boolean },
 ): Promise<void> {
+  if (options.runId === undefined) {
+    await printKeptLosses(context, output, options.json);
+    return;
+  }
   const losses = await readHeldLosses(context.db, options.runId);
   if (options.json) {
     output.print(JSON.stringify(losses, null, 2));

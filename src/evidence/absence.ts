@@ -7,18 +7,32 @@ import { lockForReading } from "./match.ts";
 import { markPending } from "./pending.ts";
 import { releaseAbsent } from "./quarantine.ts";
 import { beginListing, dropListing } from "./record.ts";
-
-/** A loss of more than this share of the evidence, and of at least this many, is held for an administrator. */
-const HELD_SHARE = 0.2;
-const HELD_LEAST = 5;
+import {
+  isWaiting,
+  judge,
+  type LossLimits,
+  type MissingRow,
+  type Rename,
+  readRenames,
+  type Sudden,
+  wasKnown,
+} from "./sudden-loss.ts";
 
 export type ListingOutcome =
   | { outcome: "taken"; absent: number }
   /**
-   * The loss is above the limit and not approved, so nothing was removed: of this connection or, together with the losses of
-   * the others in this run, of the whole source. `missing` of `known` pieces of evidence.
+   * The loss is above the limit and not approved: `missing` of `known` pieces of evidence of this connection, or, together with
+   * the losses of the others in this run, of the whole source; nothing was removed. `partner`: of single partners, whose evidence
+   * was kept while the rest was removed. `waiting`: an earlier run holds it and nobody has decided, or its rejection has expired.
    */
-  | { outcome: "held"; missing: number; known: number; of: "connection" | "source" }
+  | {
+      outcome: "held";
+      missing: number;
+      known: number;
+      of: "connection" | "source" | "partner" | "waiting";
+      absent: number;
+      renames: Rename[];
+    }
   /** Nothing was taken: rows without a readable id may be what is missing. */
   | { outcome: "unclear"; unidentified: number }
   /** Nothing was taken: the listing is not whole (its table lost rows in a crash of the database), or is none. */
@@ -27,6 +41,7 @@ export type ListingOutcome =
 interface ListingState {
   written: number | null;
   listed: number;
+  /** Pieces of evidence before the run: what it has added is not among them. */
   known: number;
   beginning: number;
   unidentified: number;
@@ -34,10 +49,14 @@ interface ListingState {
 
 /**
  * Ends a complete listing: evidence of the connection that it did not name is superseded, its partners are pending. Rows in
- * quarantine are named. One transaction under the lease; done twice it finds an empty listing and a moved lease, and
- * changes nothing.
+ * quarantine are named. The clock is read once all locks are held. One transaction under the lease; done twice it finds an empty
+ * listing and a moved lease, and changes nothing.
  */
-export async function finishListing(db: Database, lease: Lease, now: Date): Promise<ListingOutcome> {
+export async function finishListing(
+  db: Database,
+  lease: Lease,
+  { now: clock, losses: limits }: { now: () => Date; losses: LossLimits },
+): Promise<ListingOutcome> {
   return transaction(db, async (tx) => {
     const state = await readListing(tx, lease);
     // One connection of a run at a time looks at what the run has lost; it holds its own row and nothing others wait for.
@@ -49,22 +68,32 @@ export async function finishListing(db: Database, lease: Lease, now: Date): Prom
     }
     if (state.unidentified > 0) return { outcome: "unclear", unidentified: state.unidentified };
     const missing = await lockMissing(tx, { ...lease, beginning: state.beginning });
+    const now = clock();
     const undecided = missing.filter((row) => row.decision === null);
-    const held = await judge(tx, lease, undecided.length, state.known);
+    const waiting = missing.filter((row) => isWaiting(row, now, limits));
+    // What an earlier attempt of this very run has added is no loss: nothing counted on it before.
+    const judged = undecided.filter((row) => row.known);
+    const sudden = await judge(tx, lease, judged, { known: state.known, limits });
+    const held = new Set([...(sudden?.rows ?? []), ...waiting]);
     const lost = missing.filter(
-      (row) => row.decision === "approved" || (row.decision === null && held === undefined),
+      (row) => row.decision === "approved" || (row.decision === null && !held.has(row)),
     );
     await take(tx, lease, lost, now);
-    await holdLosses(tx, lease, missing, held === undefined ? [] : undecided);
+    await holdLosses(tx, lease, { missing, held: [...held], now });
     await releaseAbsent(tx, { ...lease, beginning: state.beginning });
     await tx.execute(sql`
       update run_connections set absent = absent + ${lost.length},
-        missing = ${undecided.length} + case when ${held === undefined} then missing else 0 end,
-        loss = coalesce(${held?.of ?? (undecided.length > 0 ? "believed" : null)}, loss)
+        missing = ${judged.length} + case when ${sudden === undefined} then missing else 0 end,
+        loss = coalesce(${toLoss(sudden, judged)}, loss)
       where run_id = ${lease.runId} and connection_id = ${lease.connectionId}`);
-    return held === undefined
-      ? { outcome: "taken", absent: lost.length }
-      : { outcome: "held", missing: held.missing, known: held.known, of: held.of };
+    if (held.size === 0) return { outcome: "taken", absent: lost.length };
+    const renames = await readRenames(tx, lease, [...held]);
+    const {
+      of,
+      missing: count,
+      known,
+    } = sudden ?? { of: "waiting", missing: waiting.length, known: state.known };
+    return { outcome: "held", missing: count, known, of, absent: lost.length, renames };
   });
 }
 
@@ -73,22 +102,16 @@ async function readListing(tx: Database, lease: Lease): Promise<ListingState> {
     with owned as (
       select id from connections
       where ${isHeld(lease)} for no key update),
-    part as (select listed, beginning from run_connections where run_id = ${lease.runId} and connection_id = ${lease.connectionId})
+    part as (select listed, beginning, added from run_connections where run_id = ${lease.runId} and connection_id = ${lease.connectionId})
     select (select listed from part) as written, coalesce((select beginning from part), 0) as beginning,
       (select count(*)::int from listings where run_id = ${lease.runId} and connection_id = owned.id) as listed,
-      (select count(*)::int from evidence where connection_id = owned.id and superseded_at is null) as known,
+      (select count(*)::int from evidence where connection_id = owned.id and superseded_at is null)
+        - coalesce((select added from part), 0) as known,
       (select count(*)::int from quarantined_rows, part where connection_id = owned.id and not identified
         and run_id = ${lease.runId} and run_beginning = part.beginning) as unidentified
     from owned`);
   if (state === undefined) throw new LeaseLostError(lease);
   return state;
-}
-
-interface MissingRow {
-  id: number;
-  external_id: string;
-  partner_id: number | null;
-  decision: "approved" | "rejected" | null;
 }
 
 /**
@@ -109,50 +132,23 @@ async function lockMissing(tx: Database, lease: Lease & { beginning: number }): 
       except
       select source, external_id from quarantined_rows
       where connection_id = ${lease.connectionId} and ${ofThisListing})
-    select evidence.id, evidence.external_id, evidence.partner_id, (
-      select decision from held_losses
-      where held_losses.connection_id = ${lease.connectionId} and held_losses.external_id = evidence.external_id) as decision
+    select evidence.id, evidence.external_id, evidence.partner_id, decided.decision, decided.decided_at,
+      decided.held is true as held, ${wasKnown(lease.runId)} as known
     from missing cross join lateral (
       select id, partner_id from evidence
       where evidence.source = missing.source and evidence.external_id = missing.external_id and superseded_at is null
       limit 1) as found
     join evidence using (id)
+    left join lateral (
+      select decision, decided_at, true as held from held_losses
+      where connection_id = ${lease.connectionId} and external_id = missing.external_id limit 1) as decided on true
     order by id for update of evidence`);
 }
 
-interface Suddenness {
-  missing: number;
-  known: number;
-  of: "connection" | "source";
-}
-
-/**
- * Whether an undecided loss is above the limit: of the connection's own evidence, or of its source's together with what this
- * run has removed already (ninety accounts that lose four of four each are one large loss). Removals before the sum passed the
- * limit stay; from then on each further loss of the run is held.
- */
-async function judge(
-  tx: Database,
-  lease: Lease,
-  missing: number,
-  known: number,
-): Promise<Suddenness | undefined> {
-  if (missing === 0) return undefined;
-  if (isSudden(missing, known)) return { missing, known, of: "connection" };
-  const [run] = await tx.execute<{ before: number; taken: number }>(sql`
-    select coalesce(sum(missing) filter (where loss in ('believed', 'source')), 0)::int as before,
-      coalesce(sum(absent), 0)::int as taken
-    from run_connections where run_id = ${lease.runId}`);
-  const inAll = missing + (run?.before ?? 0);
-  if (inAll < HELD_LEAST) return undefined;
-  const [source] = await tx.execute<{ known: number }>(sql`
-    select count(*)::int as known from evidence where source = ${lease.source} and superseded_at is null`);
-  const ofSource = (source?.known ?? 0) + (run?.taken ?? 0);
-  return isSudden(inAll, ofSource) ? { missing: inAll, known: ofSource, of: "source" } : undefined;
-}
-
-function isSudden(missing: number, known: number): boolean {
-  return missing >= HELD_LEAST && missing > HELD_SHARE * known;
+/** How the run counts it (run_connections.loss): a loss that is small for its source may be one of many. */
+function toLoss(sudden: Sudden | undefined, judged: MissingRow[]): string | null {
+  if (sudden !== undefined && sudden.of !== "partner") return sudden.of;
+  return judged.length > 0 ? "believed" : null;
 }
 
 async function take(tx: Database, lease: Lease, lost: MissingRow[], now: Date): Promise<void> {
@@ -174,8 +170,7 @@ async function take(tx: Database, lease: Lease, lost: MissingRow[], now: Date): 
 async function holdLosses(
   tx: Database,
   lease: Lease,
-  missing: MissingRow[],
-  held: MissingRow[],
+  { missing, held, now }: { missing: MissingRow[]; held: MissingRow[]; now: Date },
 ): Promise<void> {
   const kept = missing.filter((row) => row.decision === "rejected");
   const ids = (rows: MissingRow[]) => sql`${sql.param(rows.map((row) => row.external_id))}::text[]`;
@@ -184,9 +179,12 @@ async function holdLosses(
     where connection_id = ${lease.connectionId} and not (external_id = any(${ids([...kept, ...held])}))`);
   if (held.length === 0) return;
   await tx.execute(sql`
-    insert into held_losses (connection_id, external_id, run_id)
-    select ${lease.connectionId}::bigint, unnest(${ids(held)}), ${lease.runId}::bigint
-    on conflict on constraint held_losses_pkey do update set run_id = excluded.run_id`);
+    insert into held_losses (connection_id, external_id, run_id, confirmed_at)
+    select ${lease.connectionId}::bigint, external_id, ${lease.runId}::bigint,
+      coalesce((select last_complete_at from connections where id = ${lease.connectionId}), ${now}::timestamptz)
+    from unnest(${ids(held)}) as held (external_id)
+    on conflict on constraint held_losses_pkey do update
+      set run_id = excluded.run_id, decision = null, decided_by = null, decided_at = null`);
 }
 
 /**

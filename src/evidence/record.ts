@@ -24,7 +24,6 @@ interface ComparedRow {
   partner_id: number | null;
   id: number | null;
   stored_partner_id: number | null;
-  recorded_at: Date | null;
   listed: number | null;
 }
 
@@ -32,20 +31,21 @@ interface ComparedRow {
  * Records one page. `listing`: the page belongs to a complete listing, so what it names is remembered for absence. `begins`: it
  * is the first of one, and what an earlier attempt of the run named vouches for nothing any more.
  * Recording a page twice changes nothing the second time: the digest of a current row tells what is unchanged, and
- * evidence_current_key (source, external_id) lets no second current row in. Throws LeaseLostError.
+ * evidence_current_key (source, external_id) lets no second current row in. `now` is read again once the page holds its locks.
+ * Throws LeaseLostError.
  */
 export async function recordPage(
   db: Database,
   lease: Lease,
   page: Page,
-  options: { listing: boolean; begins?: boolean; now: Date },
+  options: { listing: boolean; begins?: boolean; now: () => Date },
 ): Promise<PageOutcome> {
   // In one order in every page, so that two pages that name the same facts never wait for each other in a circle.
   const facts = [...new Map(page.evidence.map((fact) => [fact.externalId, fact])).values()].sort((a, b) =>
     a.externalId < b.externalId ? -1 : 1,
   );
   return transaction(db, async (tx) => {
-    const extended = await extendLease(tx, lease, options.now, page);
+    const extended = await extendLease(tx, lease, options.now(), page);
     const begins = options.listing && (options.begins === true || page.begins === true);
     const attempt = {
       ...lease,
@@ -58,19 +58,20 @@ export async function recordPage(
       listing: options.listing,
     });
     const replaced = fresh.flatMap((row) => (row.before === undefined ? [] : [row.before]));
-    await supersede(
-      tx,
-      replaced.map((before) => before.id),
-      options.now,
-    );
-    await insert(tx, attempt, fresh, options.now);
+    const replacedIds = replaced.map((before) => before.id);
+    await lockCurrent(tx, replacedIds);
+    // Read when all locks are held: a page that waited is not known earlier than what it waited for.
+    const now = options.now();
+    await supersede(tx, replacedIds, now);
+    await insert(tx, attempt, fresh, now);
     if (extended.has_quarantined) await releaseReadable(tx, lease.connectionId, facts);
-    const quarantined = await quarantine(tx, attempt, page.quarantined ?? [], options.now);
+    if (extended.has_held && !options.listing) await confirmHeld(tx, lease.connectionId, facts);
+    const quarantined = await quarantine(tx, attempt, page.quarantined ?? [], now);
     const touched = [...fresh.map((row) => row.partnerId), ...replaced.map((before) => before.partnerId)];
     await markPending(
       tx,
       touched.filter((id) => id !== null),
-      { cause: "evidence", runId: lease.runId, at: options.now },
+      { cause: "evidence", runId: lease.runId, at: now },
     );
     const outcome = {
       seen:
@@ -114,13 +115,26 @@ async function extendLease(tx: Database, lease: Lease, now: Date, page: Page): P
     returning partner_id,
       coalesce((select beginning from run_connections
         where run_id = ${lease.runId} and connection_id = ${lease.connectionId}), 0) as beginning,
-      exists (select from quarantined_rows where connection_id = ${lease.connectionId}) as has_quarantined`);
+      exists (select from quarantined_rows where connection_id = ${lease.connectionId}) as has_quarantined,
+      exists (select from held_losses where connection_id = ${lease.connectionId}) as has_held`);
   const row = rows[0];
   if (row === undefined) throw new LeaseLostError(lease);
   return row;
 }
 
-type ExtendedRow = { partner_id: number | null; beginning: number; has_quarantined: boolean };
+interface ExtendedRow extends Record<string, unknown> {
+  partner_id: number | null;
+  beginning: number;
+  has_quarantined: boolean;
+  has_held: boolean;
+}
+
+/** What the source shows again is missing no more, and nothing is to be decided about it. */
+async function confirmHeld(tx: Database, connectionId: number, facts: EvidenceFact[]): Promise<void> {
+  await tx.execute(sql`
+    delete from held_losses
+    where connection_id = ${connectionId} and external_id = any(${sql.param(facts.map((fact) => fact.externalId))}::text[])`);
+}
 
 /**
  * Begins the run's complete listing again, if it had begun: rows that an earlier attempt recorded bear the number of that
@@ -150,7 +164,7 @@ interface FreshFact {
   fact: EvidenceFact;
   digest: string;
   partnerId: number | null;
-  before: { id: number; partnerId: number | null; recordedAt: Date } | undefined;
+  before: { id: number; partnerId: number | null } | undefined;
 }
 
 /**
@@ -185,30 +199,27 @@ async function compare(
   const rows = await tx.execute<Record<string, unknown> & ComparedRow>(sql`
     with compared as materialized (
       select page.position::int as position, page.external_id, ${partner} as partner_id, stored.id, stored.partner_id as stored_partner_id,
-        stored.recorded_at, stored.run_id = ${lease.runId}::bigint and stored.run_beginning = ${lease.beginning}::int as says_so,
+        stored.run_id = ${lease.runId}::bigint and stored.run_beginning = ${lease.beginning}::int as says_so,
         stored.digest is not distinct from page.digest and stored.partner_id is not distinct from ${partner} as unchanged
       from unnest(${column(facts.map((fact) => fact.externalId))}, ${column(digests)}) with ordinality as page (external_id, digest, position)
       ${identified}
       left join lateral (
-        select id, digest, partner_id, recorded_at, run_id, run_beginning from evidence
+        select id, digest, partner_id, run_id, run_beginning from evidence
         where source = ${lease.source} and external_id = page.external_id and superseded_at is null limit 1) as stored on true),
     listed as (
       insert into listings (run_id, connection_id, external_id)
       select ${lease.runId}::bigint, ${lease.connectionId}::bigint, external_id from compared
       where ${listing} and unchanged and says_so is not true
       on conflict on constraint listings_pkey do nothing returning 1)
-    select position, partner_id, id, stored_partner_id, recorded_at, null::int as listed from compared where not unchanged
-    union all select 0, null, null, null, null, count(*)::int from listed
+    select position, partner_id, id, stored_partner_id, null::int as listed from compared where not unchanged
+    union all select 0, null, null, null, count(*)::int from listed
     order by position`);
   const [count, ...differing] = rows;
   const fresh = differing.map((row): FreshFact => {
     const [fact, digest] = [facts[row.position - 1], digests[row.position - 1]];
     if (fact === undefined || digest === undefined)
       throw new Error(`No fact at position ${row.position} of the page.`);
-    const before =
-      row.id === null || row.recorded_at === null
-        ? undefined
-        : { id: row.id, partnerId: row.stored_partner_id, recordedAt: row.recorded_at };
+    const before = row.id === null ? undefined : { id: row.id, partnerId: row.stored_partner_id };
     return { fact, digest, partnerId: row.partner_id, before };
   });
   return { fresh, listed: listing ? (count?.listed ?? 0) : undefined };
@@ -230,6 +241,13 @@ function digestOf(fact: EvidenceFact): string {
   return hash("sha256", JSON.stringify(content), "hex").slice(0, 32);
 }
 
+/** Locks rows that are current, in id order, as every writer of evidence does. */
+async function lockCurrent(tx: Database, ids: number[]): Promise<void> {
+  if (ids.length === 0) return;
+  await tx.execute(sql`
+    select from evidence where id = any(${sql.param(ids)}::bigint[]) and superseded_at is null order by id for update`);
+}
+
 /** Ends the known time of rows. In id order, as every writer of evidence locks. A clock that ran backwards ends it at once. */
 export async function supersede(tx: Database, ids: number[], now: Date): Promise<void> {
   if (ids.length === 0) return;
@@ -244,13 +262,16 @@ async function insert(tx: Database, lease: Attempt, rows: FreshFact[], now: Date
   if (rows.length === 0) return;
   const column = (type: string, value: (row: FreshFact) => string | number | null) =>
     sql`${sql.param(rows.map(value))}::${sql.raw(type)}[]`;
-  // The successor begins where its predecessor ended, so that the known times of a fact leave no gap and never overlap.
-  const knownFrom = (row: FreshFact) =>
-    new Date(Math.max(now.getTime(), row.before?.recordedAt.getTime() ?? 0)).toISOString();
   await tx.execute(sql`
     insert into evidence (source, connection_id, run_id, run_beginning, external_id, partner_id, namespace, identity_key, kind,
       occurred_at, ended_at, quantity, attributes, title, link, digest, recorded_at)
-    select ${lease.source}, ${lease.connectionId}::bigint, ${lease.runId}::bigint, ${lease.beginning}::int, fresh.* from unnest(
+    select ${lease.source}, ${lease.connectionId}::bigint, ${lease.runId}::bigint, ${lease.beginning}::int, fresh.*,
+      -- Never before an earlier version of the fact has ended, also when clocks differ: known times do not overlap.
+      greatest(${now}::timestamptz, (
+        select max(earlier.superseded_at) from evidence as earlier
+        where earlier.source = ${lease.source} and earlier.external_id = fresh.external_id
+          and earlier.superseded_at is not null))
+    from unnest(
       ${column("text", ({ fact }) => fact.externalId)}, ${column("bigint", ({ partnerId }) => partnerId)},
       ${column("text", ({ fact }) => fact.identity?.namespace ?? null)},
       ${column("text", ({ fact }) => fact.identity?.key ?? null)},
@@ -260,7 +281,8 @@ async function insert(tx: Database, lease: Attempt, rows: FreshFact[], now: Date
       ${column("numeric", ({ fact }) => quantityOf(fact))},
       ${column("jsonb", ({ fact }) => JSON.stringify(fact.attributes ?? {}))},
       ${column("text", ({ fact }) => fact.title ?? null)}, ${column("text", ({ fact }) => fact.link ?? null)},
-      ${column("text", ({ digest }) => digest)}, ${column("timestamptz", knownFrom)}) as fresh
+      ${column("text", ({ digest }) => digest)}) as fresh (external_id, partner_id, namespace, identity_key, kind, occurred_at,
+        ended_at, quantity, attributes, title, link, digest)
     on conflict (source, external_id) where superseded_at is null do nothing`);
 }
 

@@ -10,6 +10,7 @@ import { connectorNames, findConnector } from "../connectors/catalogue.ts";
 import type { Connector } from "../connectors/connector.ts";
 import { parseConnector } from "../connectors/http/document.ts";
 import { releasing } from "../evidence/lease.ts";
+import type { LossLimits } from "../evidence/sudden-loss.ts";
 import { suggestion, toProblems } from "../platform/documents/problems.ts";
 import { type DocumentProblem, parseYaml } from "../platform/documents/yaml.ts";
 import { duration } from "../platform/durations.ts";
@@ -30,6 +31,8 @@ export interface Source {
   limit: { max: number; perMs: number } | undefined;
   /** How often one of its hosts may be asked under one credential, by all workers together. */
   budget: Budget | undefined;
+  /** Which losses of a complete listing wait for an administrator. */
+  losses: LossLimits;
 }
 
 export interface SourcesFile {
@@ -39,6 +42,11 @@ export interface SourcesFile {
   allowPrivate: string[];
   reconcile: { pattern: string; timeZone: string };
 }
+
+const percentage = z
+  .number("expected a percentage from 0 to 100")
+  .min(0, "expected a percentage from 0 to 100")
+  .max(100, "expected a percentage from 0 to 100");
 
 const sourceSchema = z.strictObject({
   connector: z.string(),
@@ -54,6 +62,13 @@ const sourceSchema = z.strictObject({
       "at-once": z.int().min(1).max(100).optional(),
     })
     .optional(),
+  losses: z
+    .strictObject({
+      "hold-above": percentage.default(20),
+      "hold-partner-above": percentage.default(50),
+      "ask-again": duration.default(30 * 86_400_000),
+    })
+    .prefault({}),
   settings: z.record(z.string(), z.unknown()).default({}),
 });
 
@@ -126,6 +141,11 @@ export function parseSources(text: string, file: string): SourcesFile {
       everyMs: source.every,
       freshWithinMs: source["fresh-within"] ?? 3 * source.every,
       concurrency: source.concurrency,
+      losses: {
+        share: source.losses["hold-above"] / 100,
+        partnerShare: source.losses["hold-partner-above"] / 100,
+        askAgainMs: source.losses["ask-again"],
+      },
       limit: source.limit === undefined ? undefined : { max: source.limit.pulls, perMs: source.limit.per },
       budget:
         source.budget === undefined

@@ -30,16 +30,6 @@ export async function readActiveConnections(db: Database, source: string): Promi
     select key, secret, attributes from connections where source = ${source} and active order by key`);
 }
 
-/** Losses without a decision, by connection: how many pieces of evidence, and the last run that held them. */
-export async function readUndecidedLosses(
-  db: Database,
-  source: string,
-): Promise<{ key: string; run: number; losses: number }[]> {
-  return db.execute<{ key: string; run: number; losses: number }>(sql`
-    select key, max(run_id) as run, count(*)::int as losses from held_losses join connections on connections.id = connection_id
-    where source = ${source} and active and decision is null group by key order by key`);
-}
-
 /** The last run of a source that has ended; `reason` is the run's own, or those of its connections. */
 export async function readLastRun(
   db: Database,
@@ -64,6 +54,9 @@ export interface SourceFacts {
   /** How its last run ended; `new` before the first. */
   state: string;
   lastCompleteAt: Date | null;
+  /** Pieces of evidence that its listings lack and that count on: their loss waits for a decision, or was rejected. */
+  heldLosses: number;
+  rejectedLosses: number;
 }
 
 export interface FreshnessFacts {
@@ -74,12 +67,23 @@ export interface FreshnessFacts {
 
 /** Every source, and the oldest pending partner, from one statement. */
 export async function readFreshness(db: Database): Promise<FreshnessFacts> {
-  type Row = { oldest: Date | null; key: string | null; state: string; last_complete_at: Date | null };
+  type Row = { oldest: Date | null; key: string | null; state: string; last_complete_at: Date | null } & {
+    held: number;
+    rejected: number;
+  };
   const rows = await db.execute<Row>(sql`
-    select pending.oldest, sources.key, sources.state, sources.last_complete_at
-    from (select min(since) as oldest from pending_partners) pending left join sources on true`);
-  const sources = rows.flatMap(({ key, state, last_complete_at: lastCompleteAt }) =>
-    key === null ? [] : [[key, { key, state, lastCompleteAt }] as const],
+    with kept as (
+      select source, count(*) filter (where decision is null)::int as held,
+        count(*) filter (where decision = 'rejected')::int as rejected
+      from held_losses join connections on connections.id = connection_id where active group by source)
+    select pending.oldest, sources.key, sources.state, sources.last_complete_at, coalesce(kept.held, 0) as held,
+      coalesce(kept.rejected, 0) as rejected
+    from (select min(since) as oldest from pending_partners) pending left join sources on true
+    left join kept on kept.source = sources.key`);
+  const sources = rows.flatMap(({ key, state, last_complete_at: lastCompleteAt, held, rejected }) =>
+    key === null
+      ? []
+      : [[key, { key, state, lastCompleteAt, heldLosses: held, rejectedLosses: rejected }] as const],
   );
   return { sources: new Map(sources), oldestPendingSince: rows[0]?.oldest ?? null };
 }

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "../context.ts";
 import { type RestingConnection, readResting } from "../ingest/runs/circuit.ts";
+import { readKeptLosses } from "../ingest/runs/losses.ts";
 import { toPullInput } from "../ingest/runs/pull.ts";
 import type { Source } from "../ingest/sources.ts";
 import {
@@ -10,7 +11,6 @@ import {
   readDatabaseFacts,
   readLastComplete,
   readLastRun,
-  readUndecidedLosses,
 } from "../ingest/state.ts";
 import { formatDuration } from "../platform/durations.ts";
 import { SourceError } from "../platform/errors.ts";
@@ -158,7 +158,7 @@ async function waitOut(error: unknown): Promise<void> {
 
 /** What waits for a person, each with what to do: undecided losses, and connections that rest. */
 async function findTrouble(context: Context, source: Source): Promise<Finding[]> {
-  const held = await readUndecidedLosses(context.db, source.key);
+  const kept = (await readKeptLosses(context.db)).filter((loss) => loss.source === source.key);
   const resting = await readResting(context.db, source.key);
   const last = await readLastRun(context.db, source.key);
   const failed = last?.state === "failed" && resting.length === 0 ? [last] : [];
@@ -168,10 +168,13 @@ async function findTrouble(context: Context, source: Source): Promise<Finding[]>
       ok: false,
       message: `its last run (${id}) has failed${reason === null ? "" : `: ${reason}`}; try it again with: standings sync ${source.key}`,
     })),
-    ...held.map(({ key, run, losses }) => ({
-      part: `${source.key}/${key}`,
-      ok: false,
-      message: `the loss of ${losses} pieces of evidence is held; look at it with: standings runs held ${run}; decide with: standings runs approve ${run}, or reject`,
+    ...kept.map(({ connection, run, evidence, decision }) => ({
+      part: `${source.key}/${connection}`,
+      ok: decision === "rejected",
+      message:
+        decision === "rejected"
+          ? `${evidence} pieces of evidence that its listings lack count on, because their loss was rejected; look at them with: standings runs held ${run}; approve the loss with: standings runs approve ${run}`
+          : `the loss of ${evidence} pieces of evidence is held; look at it with: standings runs held ${run}; decide with: standings runs approve ${run}, or reject`,
     })),
     ...resting.map((connection) => ({
       part: `${source.key}/${connection.key}`,

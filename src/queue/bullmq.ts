@@ -2,6 +2,8 @@
 import { createPostgresBackend, createRedisBackend, type Queue, runMigrations, withBackend } from "bullmq";
 import { Redis } from "ioredis";
 import pg from "pg";
+import { IDLE_IN_TRANSACTION_MS } from "../../db/client.ts";
+import { sessionName } from "../../db/waiting.ts";
 import { jobOptions, jobPayloads, jobRules, queueNames } from "./catalogue.ts";
 import type { QueueOperations, QueueOptions } from "./contract.ts";
 
@@ -29,9 +31,9 @@ export function openQueueBackend(
     connectionString: databaseUrl,
     max: connections,
     keepAlive: true,
-    application_name: "standings queue",
-    // BullMQ's statements name its tables without a schema.
-    options: "-c search_path=bullmq",
+    application_name: sessionName("standings queue"),
+    // BullMQ's statements name its tables without a schema. Postgres releases what a stopped process has locked.
+    options: `-c search_path=bullmq -c idle_in_transaction_session_timeout=${IDLE_IN_TRANSACTION_MS}`,
   });
   // One listener a worker and queue: more than Node's warning limit, and none of them a leak.
   pool.setMaxListeners(0);
@@ -157,8 +159,8 @@ export async function closeQueueBackend(backend: QueueBackend): Promise<void> {
 }
 
 /**
- * On Postgres, upserts of one scheduler from several processes collide; there they take turns. Held by a session of its
- * own, given back when the session ends whatever happens.
+ * On Postgres, upserts of one scheduler from several processes collide; there they take turns. The lock ends with its
+ * transaction, which Postgres ends when this process is stopped meanwhile.
  */
 async function withScheduleLock(backend: QueueBackend, work: () => Promise<unknown>): Promise<void> {
   if (backend.kind === "redis") {
@@ -167,16 +169,20 @@ async function withScheduleLock(backend: QueueBackend, work: () => Promise<unkno
   }
   const client = await backend.pool.connect();
   // A client that is out of the pool reports the end of its session here; unheard, that would end the process.
-  const onError = () => undefined;
+  let lost: Error | undefined;
+  const onError = (error: Error) => {
+    lost = error;
+  };
   client.on("error", onError);
   try {
-    await client.query("select pg_advisory_lock(hashtextextended('standings schedules', 0))");
+    await client.query("begin");
+    await client.query("select pg_advisory_xact_lock(hashtextextended('standings schedules', 0))");
     await work();
   } finally {
-    await client
-      .query("select pg_advisory_unlock(hashtextextended('standings schedules', 0))")
-      .catch(() => undefined);
+    await client.query("commit").catch((error: unknown) => {
+      lost ??= error as Error;
+    });
     client.off("error", onError);
-    client.release();
+    client.release(lost);
   }
 }

@@ -118,6 +118,8 @@ export async function isCacheCurrent(db: Database, cache: StandingsCache): Promi
 /** Held until the transaction ends. Without `wait` a caller gives up at once: the holder drains the same list. */
 async function takeLock(tx: Database, wait: boolean): Promise<boolean> {
   if (wait) {
+    // The holder may be building the cache of a million partners; if it is stopped, Postgres ends its idle transaction.
+    await tx.execute(sql`select set_config('lock_timeout', '10min', true)`);
     await tx.execute(sql`select pg_advisory_xact_lock(${lock})`);
     return true;
   }

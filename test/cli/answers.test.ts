@@ -655,7 +655,7 @@ describe("verify", () => {
   test("finds 0 where nobody has tampered, as a line and as JSON", async () => {
     expect(await linesOf("verify")).toEqual(["41 partners, 0 waiting for their score, drift 0."]);
     expect(await linesOf("verify", "--json")).toEqual([
-      '{"partners":41,"pending":0,"drift":0,"evaluation":[],"achievements":[],"ledger":[]}',
+      '{"partners":41,"pending":0,"drift":0,"evaluation":[],"achievements":[],"ledger":[],"overlapping":[]}',
     ]);
   });
 

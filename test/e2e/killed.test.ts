@@ -13,6 +13,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { chanceOf } from "../../examples/copernica/chance.ts";
 import { followRuns } from "../../src/cli/follow.ts";
 import { type Context, openContext } from "../../src/context.ts";
+import { readOverlapping } from "../../src/evidence/known-times.ts";
 import { readRuns } from "../../src/ingest/runs/runs.ts";
 import { loadSources } from "../../src/ingest/sources.ts";
 import { beginSync } from "../../src/operations/sync.ts";
@@ -24,6 +25,7 @@ import { verify } from "../../src/scoring/verify.ts";
 import { openWorkers } from "../../workers/main.ts";
 import { compiledFolder } from "../compiled.ts";
 import { openTestDatabase } from "../database.ts";
+import { holdOpen, untilBlocked } from "../evidence/collecting.ts";
 import { redisUrl, testPrefix } from "../redis.ts";
 import { backends, quiet, until } from "./deployment.ts";
 
@@ -270,4 +272,60 @@ describe.each(backends)("with the queue on %s", (backend) => {
     expect(await readEffects(context)).toEqual(expected);
     await Promise.all(standbys);
   }, 900_000);
+
+  test("a worker stopped inside a transaction keeps the others waiting for seconds, and does no harm when it wakes", async () => {
+    const { context, env } = await openSynced(backend);
+    const frozen = await startStandby(env);
+    const [runId = 0] = await beginSync(context, { sources: [], full: true, askedBy: "test" });
+    const asked = new Promise<() => void>((resolve) => {
+      blog.asked = resolve;
+    });
+    frozen.send("go");
+    const send = await asked;
+    blog.asked = undefined;
+    // Its page waits for this row at the end of its transaction.
+    const row = await holdOpen(
+      context.db,
+      sql`select from run_connections where run_id = ${runId} for update`,
+    );
+    send();
+    await untilBlocked(context.db, 1);
+    frozen.kill("SIGSTOP");
+    const stoppedAt = performance.now();
+    await row.release();
+
+    const workers = await openWorkers(context, { schedules: false });
+    closers.push(() => workers.close());
+    const [imported] = await Promise.all([
+      importPartners(context.db, {
+        text: "slug,name,identities\nlate,Late,blog:partner-11",
+        file: "late.csv",
+        now: context.now(),
+      }),
+      followRuns(context, quiet(), [runId], new AbortController().signal),
+    ]);
+    const waitedMs = performance.now() - stoppedAt;
+    expect(imported).toMatchObject({ added: 1 });
+    expect(waitedMs).toBeLessThan(30_000);
+
+    frozen.kill("SIGCONT");
+    const settled = async () => (await verify(context.db, context.programmes, context.now())).pending === 0;
+    // It finds its session ended, asks for its lease and loses it.
+    await until(async () => (await countOpen(context, frozen.pid)) === 0 && (await settled()));
+    frozen.kill("SIGKILL");
+    expect(await verify(context.db, context.programmes, context.now())).toMatchObject({ drift: 0 });
+    const [current] = await context.db.execute<{ count: number }>(
+      sql`select count(*)::int as count from evidence where superseded_at is null`,
+    );
+    expect(current?.count).toBe(blog.posts.length);
+    expect(await readOverlapping(context.db)).toEqual([]);
+  }, 120_000);
 });
+
+/** How many transactions of a process are open. */
+async function countOpen({ db }: Context, pid: number | undefined): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(sql`
+    select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and application_name like ${`%:${pid ?? 0}`} and xact_start is not null`);
+  return row?.count ?? 0;
+}

@@ -4,13 +4,14 @@ import type { Database } from "../../db/client.ts";
 import { finishListing, restartListing } from "../../src/evidence/absence.ts";
 import { type Lease, LeaseLostError } from "../../src/evidence/lease.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
-import { decideLoss, readHeldLosses } from "../../src/ingest/runs/losses.ts";
+import { decideLoss, readHeldLosses, readKeptLosses } from "../../src/ingest/runs/losses.ts";
 import { claimCollection, settleCollection, startSync } from "../../src/ingest/runs/sync.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
   addConnection,
   addPartners,
   at,
+  ending,
   fact,
   factOf,
   list,
@@ -115,7 +116,8 @@ describe("a sudden loss", () => {
       expect(ended).toEqual({ outcome, absent: known - left });
       expect(await readCurrent(db)).toHaveLength(left);
     } else {
-      expect(ended).toEqual({ outcome, missing: known - left, known, of: "connection" });
+      const none = { absent: 0, renames: [] };
+      expect(ended).toEqual({ outcome, missing: known - left, known, of: "connection", ...none });
       expect(await readEvidence(db)).toEqual(before);
       expect(await readPendingPartners(db)).toEqual([]);
     }
@@ -187,9 +189,87 @@ describe("a sudden loss", () => {
     const { id: first } = await latestRun();
     await listFully(2, 0, at(2));
     const { id: second } = await latestRun();
-    await expect(decide("approved", first)).rejects.toThrow(`run ${second} is`);
+    await expect(decide("approved", first)).rejects.toThrow(`run ${second} holds it now`);
     await listFully(20, 0, at(3));
     await expect(decide("approved", second)).rejects.toThrow(/nothing of run/);
+  });
+
+  test("that was rejected can be approved after a later loss was held", async () => {
+    await listFully(40, 0, at(0));
+    await listFully(30, 0, at(1));
+    const { id: first } = await latestRun();
+    await decide("rejected");
+    await listFully(20, 0, at(2));
+    const { id: second } = await latestRun();
+    expect(await readKeptLosses(db)).toMatchObject([
+      { run: first, decision: "rejected", evidence: 10, decidedBy: "ann" },
+      { run: second, decision: null, evidence: 10 },
+    ]);
+    expect(await decide("approved", first)).toMatchObject({ evidence: 10 });
+    expect(await listFully(20, 0, at(3))).toMatchObject({ outcome: "held", missing: 10, absent: 10 });
+    await expect(decide("approved", second)).rejects.toThrow(/holds it now/);
+    expect(await decide("approved")).toEqual({ source: "crm", connections: 1, evidence: 10 });
+    expect(await listFully(20, 0, at(4))).toEqual({ outcome: "taken", absent: 10 });
+    expect(await readKeptLosses(db)).toEqual([]);
+  });
+
+  test("that was rejected is held again after thirty days, and stays held until it is decided", async () => {
+    await listFully(40, 0, at(0));
+    await listFully(30, 0, at(1));
+    await decide("rejected");
+    await listFully(30, 500, at(2));
+    await decide("approved");
+    await listFully(30, 500, at(3));
+    const days = (n: number) => at(n * 24 * 60);
+    expect(await readKeptLosses(db)).toMatchObject([{ decision: "rejected", evidence: 10 }]);
+    expect(await listFully(30, 500, days(29))).toEqual({ outcome: "taken", absent: 0 });
+    for (const day of [30, 31]) {
+      expect(await listFully(30, 500, days(day))).toMatchObject({ outcome: "held", missing: 10 });
+      expect(await readKeptLosses(db)).toMatchObject([{ decision: null, evidence: 10, decidedBy: null }]);
+    }
+  });
+
+  test("is not made smaller by new evidence in the same listing", async () => {
+    await listFully(20, 0, at(0));
+    expect(await listFully(100, 5, at(1))).toMatchObject({ outcome: "held", missing: 5, known: 20 });
+  });
+
+  test("of one partner is held where the others keep theirs, and what the others lose is taken", async () => {
+    const slugs = ["partner-1", "partner-2"];
+    await db.execute(sql`
+      insert into identities (namespace, key, partner_id) select 'crm', slug, id from partners where slug = any(${sql.param(slugs)}::text[])`);
+    const shared = await addConnection(db, { source: "blog" });
+    const of = (slug: string, count: number, from = 0) =>
+      Array.from({ length: count }, (_, n) => factOf(slug, `${slug}/${from + n}`));
+    await list(db, shared, [...of("partner-1", 8), ...of("partner-2", 100)], at(0));
+    const ended = await list(db, shared, [...of("partner-1", 2), ...of("partner-2", 99)], at(1));
+    expect(ended).toEqual({ outcome: "held", of: "partner", missing: 6, known: 8, absent: 1, renames: [] });
+    expect(await readCurrent(db)).toHaveLength(107);
+  });
+
+  test("of a renamed identity names the identity to add", async () => {
+    await db.execute(sql`
+      insert into identities (namespace, key, partner_id) select 'crm', slug, id from partners where slug = 'partner-1'`);
+    const shared = await addConnection(db, { source: "blog" });
+    const under = (key: string) =>
+      Array.from({ length: 6 }, (_, n) =>
+        factOf(key, `${n}/${key}`, { title: `Article ${n}`, link: `https://blog.example/${n}` }),
+      );
+    await list(db, shared, under("partner-1"), at(0));
+    const ended = await list(db, shared, under("renamed"), at(1));
+    expect(ended).toMatchObject({
+      outcome: "held",
+      renames: [{ partner: "partner-1", from: "crm:partner-1", to: "crm:renamed", count: 6 }],
+    });
+  });
+
+  test("is over for what a pull of changes shows again", async () => {
+    await listFully(20, 0, at(0));
+    await listFully(10, 0, at(1));
+    const lease = await openLease(db, connection, { now: at(2) });
+    await record(db, lease, facts(4, 10), { now: at(2) });
+    await settleCollection(db, lease, { state: "complete" }, at(2));
+    expect(await readKeptLosses(db)).toMatchObject([{ decision: null, evidence: 6 }]);
   });
 
   test("of many connections that lose a little each is held once their source has lost too much", async () => {
@@ -202,7 +282,7 @@ describe("a sudden loss", () => {
       const outcomes = [];
       for (const [n, lease] of leases.entries()) {
         await record(db, lease, facts(count, n * 100), { listing: true, now });
-        const outcome = await finishListing(db, lease, now);
+        const outcome = await finishListing(db, lease, ending(now));
         outcomes.push(outcome.outcome);
         await settleCollection(
           db,
@@ -242,7 +322,7 @@ describe("a listing that is not whole", () => {
     // What a crash of Postgres does to an unlogged table.
     await db.execute(sql`truncate listings`);
     await record(db, lease, facts(1, 2), { listing: true, cursor: { page: 3 } });
-    expect(await finishListing(db, lease, at(2))).toEqual({
+    expect(await finishListing(db, lease, ending(at(2)))).toEqual({
       outcome: "incomplete",
       listed: 1,
       written: 3,
@@ -253,7 +333,7 @@ describe("a listing that is not whole", () => {
     const again = await claimAgain(lease, at(5));
     expect(again.claimed).toMatchObject({ cursor: null, resumed: false });
     await record(db, again.lease, facts(2), { listing: true, now: at(5) });
-    expect(await finishListing(db, again.lease, at(5))).toEqual({ outcome: "taken", absent: 1 });
+    expect(await finishListing(db, again.lease, ending(at(5)))).toEqual({ outcome: "taken", absent: 1 });
   });
 
   test("because it begins again vouches for nothing that only its first attempt has named", async () => {
@@ -267,7 +347,7 @@ describe("a listing that is not whole", () => {
     const named = [fact("f1"), fact("f2"), fact("newer")];
     await record(db, again.lease, named, { listing: true, begins: true, now: at(5) });
     await record(db, again.lease, [fact("f3")], { listing: true, now: at(5) });
-    expect(await finishListing(db, again.lease, at(6))).toEqual({ outcome: "taken", absent: 2 });
+    expect(await finishListing(db, again.lease, ending(at(6)))).toEqual({ outcome: "taken", absent: 2 });
     expect((await readCurrent(db)).map((row) => row.external_id).sort()).toEqual(["f1", "f2", "f3", "newer"]);
   });
 
@@ -279,7 +359,7 @@ describe("a listing that is not whole", () => {
     expect(again.claimed).toMatchObject({ cursor: { page: 2 }, resumed: true });
     // Rows may have been shifted: the next page repeats one.
     await record(db, again.lease, facts(3, 2), { listing: true, cursor: { page: 3 }, now: at(5) });
-    expect(await finishListing(db, again.lease, at(5))).toEqual({ outcome: "taken", absent: 1 });
+    expect(await finishListing(db, again.lease, ending(at(5)))).toEqual({ outcome: "taken", absent: 1 });
     expect(await readCurrent(db)).toHaveLength(5);
   });
 
@@ -297,10 +377,10 @@ describe("a listing that is not whole", () => {
     const lost = await openLease(db, connection, { full: true, now: at(1) });
     await record(db, lost, facts(3), { listing: true, now: at(1), cursor: { page: 2 } });
     const { lease } = await claimAgain(lost, at(5));
-    await expect(finishListing(db, lost, at(5))).rejects.toThrow(LeaseLostError);
+    await expect(finishListing(db, lost, ending(at(5)))).rejects.toThrow(LeaseLostError);
     await expect(restartListing(db, lost)).rejects.toThrow(LeaseLostError);
     await record(db, lease, facts(3, 3), { listing: true, now: at(5) });
-    expect(await finishListing(db, lease, at(5))).toEqual({ outcome: "taken", absent: 0 });
+    expect(await finishListing(db, lease, ending(at(5)))).toEqual({ outcome: "taken", absent: 0 });
     expect(await readCurrent(db)).toHaveLength(6);
   });
 
@@ -308,7 +388,7 @@ describe("a listing that is not whole", () => {
     await listFully(6, 0, at(0));
     const lease = await openLease(db, connection, { now: at(1) });
     await record(db, lease, facts(2), { now: at(1) });
-    expect(await finishListing(db, lease, at(1))).toMatchObject({ outcome: "incomplete" });
+    expect(await finishListing(db, lease, ending(at(1)))).toMatchObject({ outcome: "incomplete" });
     expect(await readCurrent(db)).toHaveLength(6);
   });
 });

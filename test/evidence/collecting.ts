@@ -5,6 +5,7 @@ import type { EvidenceFact, Json, QuarantinedRow } from "../../src/connectors/co
 import { finishListing, type ListingOutcome } from "../../src/evidence/absence.ts";
 import type { Lease } from "../../src/evidence/lease.ts";
 import { dropListing, type PageOutcome, recordPage } from "../../src/evidence/record.ts";
+import type { LossLimits } from "../../src/evidence/sudden-loss.ts";
 import { claimCollection, settleCollection, startSync } from "../../src/ingest/runs/sync.ts";
 
 const MINUTE_MS = 60_000;
@@ -76,7 +77,12 @@ export async function record(
     quarantined?: QuarantinedRow[];
   } = {},
 ): Promise<PageOutcome> {
-  return recordPage(db, lease, { evidence, quarantined, cursor }, { listing, begins, now });
+  return recordPage(db, lease, { evidence, quarantined, cursor }, { listing, begins, now: () => now });
+}
+
+/** How a listing ends: at an instant, with the limits of losses that sources.yaml has by default. */
+export function ending(now: Date): { now: () => Date; losses: LossLimits } {
+  return { now: () => now, losses: { share: 0.2, partnerShare: 0.5, askAgainMs: 30 * 86_400_000 } };
 }
 
 /** A complete listing from its beginning to its end, in one page, as the collect job does it. */
@@ -89,7 +95,7 @@ export async function list(
 ): Promise<ListingOutcome> {
   const lease = await openLease(db, connection, { full: true, now });
   await record(db, lease, evidence, { now, listing: true, ...(quarantined && { quarantined }) });
-  const outcome = await finishListing(db, lease, now);
+  const outcome = await finishListing(db, lease, ending(now));
   await dropListing(db, lease);
   await settleCollection(
     db,
@@ -134,9 +140,14 @@ export async function readPendingPartners(db: Database): Promise<number[]> {
   return rows.map((row) => row.partner_id);
 }
 
+const BLOCKED_WITHIN_MS = 20_000;
+
 /** Waits until so many sessions of this database wait for a lock. */
 export async function untilBlocked(db: Database, sessions: number): Promise<void> {
+  const deadline = performance.now() + BLOCKED_WITHIN_MS;
   for (;;) {
+    if (performance.now() > deadline)
+      throw new Error(`Fewer than ${sessions} sessions waited for a lock within ${BLOCKED_WITHIN_MS} ms.`);
     const [row] = await db.execute<{ blocked: number }>(sql`
       select count(*)::int as blocked from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock'`);

@@ -10,6 +10,7 @@ import {
   addConnection,
   addPartners,
   at,
+  ending,
   fact,
   factOf,
   holdOpen,
@@ -179,7 +180,7 @@ describe("matching while a page is being recorded", () => {
       insert into held_losses (connection_id, external_id, run_id, decision)
       select connection_id, external_id, ${lease.runId}, 'approved' from evidence where external_id <> 'kept'`);
     const [gone] = await Promise.all([
-      finishListing(db, lease, at(1)),
+      finishListing(db, lease, ending(at(1))),
       addIdentities(db, partners[1]!, crm("0"), at(1)),
       addIdentities(db, partners[2]!, crm("1"), at(1)),
     ]);

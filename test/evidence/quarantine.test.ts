@@ -4,7 +4,17 @@ import type { Database } from "../../db/client.ts";
 import { finishListing } from "../../src/evidence/absence.ts";
 import { exceedsErrorRate, readQuarantined } from "../../src/evidence/quarantine.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
-import { addConnection, addPartners, at, fact, list, openLease, readCurrent, record } from "./collecting.ts";
+import {
+  addConnection,
+  addPartners,
+  at,
+  ending,
+  fact,
+  list,
+  openLease,
+  readCurrent,
+  record,
+} from "./collecting.ts";
 
 let database: TestDatabase;
 let db: Database;
@@ -91,7 +101,7 @@ describe("a row that cannot be read", () => {
       quarantined: [broken("b")],
     });
     await record(db, lease, [fact("a")], { listing: true, begins: true, now: at(2) });
-    expect(await finishListing(db, lease, at(2))).toEqual({ outcome: "taken", absent: 1 });
+    expect(await finishListing(db, lease, ending(at(2)))).toEqual({ outcome: "taken", absent: 1 });
     expect(await readQuarantined(db)).toEqual([]);
   });
 });

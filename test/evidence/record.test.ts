@@ -2,21 +2,27 @@ import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../db/client.ts";
 import type { EvidenceFact } from "../../src/connectors/connector.ts";
+import { finishListing } from "../../src/evidence/absence.ts";
+import { readOverlapping } from "../../src/evidence/known-times.ts";
 import { keepLease, type Lease, LeaseLostError } from "../../src/evidence/lease.ts";
 import { addIdentities } from "../../src/evidence/match.ts";
+import { recordPage } from "../../src/evidence/record.ts";
 import { claimCollection } from "../../src/ingest/runs/sync.ts";
 import { openTestDatabase, type TestDatabase } from "../database.ts";
 import {
   addConnection,
   addPartners,
   at,
+  ending,
   fact,
   factOf,
+  holdOpen,
   openLease,
   readCurrent,
   readEvidence,
   readPendingPartners,
   record,
+  untilBlocked,
 } from "./collecting.ts";
 
 let database: TestDatabase;
@@ -244,5 +250,58 @@ describe("recording at the same time", () => {
     const current = await readCurrent(db);
     expect(current).toHaveLength(4 * 400);
     expect(new Set(current.map((row) => row.external_id)).size).toBe(current.length);
+  });
+});
+
+describe("known times", () => {
+  const afterWaiting = async (page: (now: () => Date) => Promise<unknown>) => {
+    let instant = at(1);
+    const held = await holdOpen(db, sql`select from evidence where external_id = 'a' for update`);
+    const waiting = page(() => instant);
+    await untilBlocked(db, 1);
+    instant = at(9);
+    await held.release();
+    await waiting;
+  };
+
+  test("a page that waited for a lock is known from when it had it", async () => {
+    await record(db, lease, [fact("a")]);
+    await afterWaiting((now) =>
+      recordPage(db, lease, { evidence: [fact("a", { title: "New" })], cursor: {} }, { listing: false, now }),
+    );
+    expect(await readEvidence(db)).toMatchObject([
+      { recorded_at: at(0), superseded_at: at(9) },
+      { recorded_at: at(9), superseded_at: null },
+    ]);
+  });
+
+  test("the end of a listing that waited for a lock takes evidence from when it had it", async () => {
+    await record(db, lease, [fact("a")]);
+    const next = await openLease(db, lease, { full: true, now: at(1) });
+    await record(db, next, [], { now: at(1), listing: true });
+    await afterWaiting((now) => finishListing(db, next, { ...ending(at(0)), now }));
+    expect(await readEvidence(db)).toMatchObject([{ recorded_at: at(0), superseded_at: at(9) }]);
+  });
+
+  test("a fact comes back no earlier than it went, whatever the clock of the second worker says", async () => {
+    await record(db, lease, [fact("a")]);
+    await db.execute(sql`update evidence set superseded_at = ${at(18)}`);
+    await record(db, lease, [fact("a")], { now: at(10) });
+    expect(await readEvidence(db)).toMatchObject([
+      { recorded_at: at(0), superseded_at: at(18) },
+      { recorded_at: at(18), superseded_at: null },
+    ]);
+    expect(await readOverlapping(db)).toEqual([]);
+  });
+
+  test("two versions that are known at the same time are found", async () => {
+    await record(db, lease, [fact("a"), fact("b")]);
+    await db.execute(sql`update evidence set superseded_at = ${at(18)} where external_id = 'a'`);
+    await record(db, lease, [fact("a")], { now: at(20) });
+    expect(await readOverlapping(db)).toEqual([]);
+    await db.execute(
+      sql`update evidence set recorded_at = ${at(17)} where superseded_at is null and external_id = 'a'`,
+    );
+    expect(await readOverlapping(db)).toEqual([`${lease.source} a`]);
   });
 });

@@ -77,6 +77,19 @@ describe("evidence that is not confirmed", () => {
     },
   );
 
+  test.each([null, "rejected"] as const)(
+    "is evidence that a listing lacked, though later pulls were complete, while its loss is held or rejected: %s",
+    async (decision) => {
+      await db.execute(sql`
+        insert into held_losses (connection_id, external_id, run_id, decision, confirmed_at)
+        select connection_id, external_id, run_id, ${decision}::text, ${at(5)} from evidence where external_id = 'a'`);
+      await settle("complete", { completeAt: at(10), attemptAt: at(10) });
+      const explained = await ask({});
+      expect(explained.unconfirmed).toEqual({ points: 5, since: at(5) });
+      expect(explained.points).toBe(20);
+    },
+  );
+
   test("is not what the very sync recorded that then broke off", async () => {
     await settle("partial", { completeAt: at(-DAY), attemptAt: at(0) });
     expect((await ask({})).unconfirmed).toBeUndefined();

@@ -87,14 +87,14 @@ async function arrange() {
       quarantined: [{ externalId: "zebra-account/2", reason: "zebra-account/2: no date" }],
       cursor: { at: "zebra" },
     },
-    { listing: false, now: at(-20) },
+    { listing: false, now: () => at(-20) },
   );
   for (const title of ["By Zebra", "By Zebra, again"]) {
     const evidence = [
       fact("post/1/zebra", { title, link: "https://x.example/zebra", identity: ofZebra }),
       fact("post/2", { title: "Not by her", identity: { namespace: "domain", key: "other.example" } }),
     ];
-    await recordPage(db, leases[1], { evidence, cursor: {} }, { listing: true, now: at(-10) });
+    await recordPage(db, leases[1], { evidence, cursor: {} }, { listing: true, now: () => at(-10) });
   }
   await db.execute(sql`
     insert into held_losses (connection_id, external_id, run_id) values (${shared.connectionId}, 'post/1/zebra', ${leases[1].runId})`);
@@ -180,7 +180,7 @@ describe("forgetting a partner", () => {
     );
     const evidence = [fact("post/3", { identity: { namespace: "domain", key: "zebra.example" } })];
     expect(
-      await recordPage(db, lease, { evidence, cursor: {} }, { listing: false, now: at(60) }),
+      await recordPage(db, lease, { evidence, cursor: {} }, { listing: false, now: () => at(60) }),
     ).toMatchObject({
       added: 1,
       unmatched: 1,

@@ -387,6 +387,8 @@ describe("the API", () => {
         state: "never-ran",
         lastCompleteAt: null,
         lastRun: "new",
+        heldLosses: 0,
+        rejectedLosses: 0,
       };
       const rest = { database: "reachable", redis: "none", oldestPendingSince: null, sources: [source] };
       expect(await read("/healthz")).toEqual({

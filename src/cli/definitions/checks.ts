@@ -10,18 +10,20 @@ export function addChecks(program: Command, { opening, output, reading, failing 
     .option("--json", "as JSON", false)
     .action(async ({ json }: Json) => {
       await reading(async ({ context }) => {
-        const { verify } = await import("../../scoring/verify.ts");
-        const verification = await verify(context.db, context.programmes, context.now());
+        const { verifyStored } = await import("../../operations/verify.ts");
+        const verification = await verifyStored(context);
         if (json) output.print(JSON.stringify(verification));
         else {
-          const { partners, pending, drift, evaluation, achievements, ledger } = verification;
+          const { partners, pending, drift, evaluation, achievements, ledger, overlapping } = verification;
           output.print(`${partners} partners, ${pending} waiting for their score, drift ${drift}.`);
           const named = { evaluation, achievements, ledger };
           for (const [comparison, slugs] of Object.entries(named)) {
             if (slugs.length > 0) output.print(`  ${comparison}: ${slugs.join(", ")}`);
           }
+          if (overlapping.length > 0)
+            output.print(`  evidence with two versions known at the same time: ${overlapping.join(", ")}`);
         }
-        failing(verification.drift === 0);
+        failing(verification.drift === 0 && verification.overlapping.length === 0);
       });
     });
 

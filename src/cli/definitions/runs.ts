@@ -72,10 +72,12 @@ export function addRuns(program: Command, { output, reading, working, failing }:
     );
   runs
     .command("held")
-    .description("the evidence whose loss a run has held")
-    .argument("<run>", "its number", positive)
+    .description(
+      "the evidence whose loss a run has held; without a number, all runs whose losses wait or were rejected",
+    )
+    .argument("[run]", "its number", positive)
     .option("--json", "as JSON", false)
-    .action((runId: number, _: Json, command: Command) => {
+    .action((runId: number | undefined, _: Json, command: Command) => {
       const { json } = command.optsWithGlobals<Json>();
       return reading(async ({ context }) =>
         (await import("../runs.ts")).printHeld(context, output, { runId, json }),

@@ -32,9 +32,31 @@ export async function readHeldLosses(db: Database, runId: number): Promise<HeldL
     where held_losses.run_id = ${runId} order by 1, 2, 3`);
 }
 
+/** What a run holds of one connection: evidence that waits for a decision, or whose loss was rejected. */
+export interface KeptLoss {
+  run: number;
+  source: string;
+  connection: string;
+  decision: "rejected" | null;
+  /** How many pieces. */
+  evidence: number;
+  decidedBy: string | null;
+  decidedAt: Date | null;
+}
+
+/** Everything that can be decided about, by run and connection. A rejected loss can be approved later. */
+export async function readKeptLosses(db: Database): Promise<KeptLoss[]> {
+  return db.execute<Record<string, unknown> & KeptLoss>(sql`
+    select run_id as run, source, key as connection, decision, count(*)::int as evidence, max(decided_by) as "decidedBy",
+      max(decided_at) as "decidedAt"
+    from held_losses join connections on connections.id = connection_id
+    where active and decision is distinct from 'approved'
+    group by run_id, source, key, decision order by run_id, source, key, decision`);
+}
+
 /**
- * Decides about everything a run has held. Throws a UsageError where it has held nothing, or where a later run has held the
- * same loss: that one is asked about. Returns the source, the connections and the pieces of evidence.
+ * Decides about everything a run has held; a later decision replaces an earlier one. Throws a UsageError where the run holds
+ * nothing any more, for instance because a later run holds the same evidence. Returns the source, the connections and the pieces of evidence.
  */
 export async function decideLoss(
   db: Database,
@@ -42,29 +64,25 @@ export async function decideLoss(
 ): Promise<{ source: string; connections: number; evidence: number }> {
   return transaction(db, async (tx) => {
     // The connections first, as a listing that ends does: it sees the whole decision or nothing of it.
-    const connections = await tx.execute<{ id: number; source: string; latest: number }>(sql`
+    const connections = await tx.execute<{ id: number; source: string; latest: number | null }>(sql`
       select connections.id, source, (
-        select max(run_connections.run_id) from run_connections
-        where run_connections.connection_id = connections.id and run_connections.state = 'held') as latest
+        select max(run_id) from held_losses where connection_id = connections.id) as latest
       from connections join run_connections on run_connections.connection_id = connections.id
       where run_connections.run_id = ${request.runId} and run_connections.state = 'held'
       order by connections.id for no key update of connections`);
     const [first] = connections;
     if (first === undefined) {
-      throw new UsageError(`run ${request.runId} is not held; see: standings runs`);
-    }
-    const later = connections.find((row) => row.latest > request.runId);
-    if (later !== undefined) {
-      throw new UsageError(
-        `run ${request.runId} is not the latest that was held: run ${later.latest} is; look at it with: standings runs held ${later.latest}`,
-      );
+      throw new UsageError(`run ${request.runId} is not held; see: standings runs held`);
     }
     const decided = await tx.execute(sql`
       update held_losses set decision = ${request.decision}, decided_by = ${request.by}, decided_at = ${request.now}
       where run_id = ${request.runId} returning 1`);
     if (decided.length === 0) {
+      const later = Math.max(...connections.map(({ latest }) => latest ?? 0));
       throw new UsageError(
-        `nothing of run ${request.runId} waits any more: later listings have named it again, or taken it`,
+        later > request.runId
+          ? `nothing of run ${request.runId} waits any more: run ${later} holds it now; look at it with: standings runs held ${later}`
+          : `nothing of run ${request.runId} waits any more: later listings have named it again, or taken it`,
       );
     }
     // The next listing has to be a whole one: "nothing has changed" would take nothing.

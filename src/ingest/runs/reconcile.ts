@@ -14,6 +14,12 @@ export interface ReconcileRequest {
   now: Date;
 }
 
+/** One at a time. The holder may be verifying a million partners; if it is stopped, Postgres ends its idle transaction. */
+async function lockReconciles(tx: Database): Promise<void> {
+  await tx.execute(sql`select set_config('lock_timeout', '10min', true)`);
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('reconcile', 0))`);
+}
+
 /**
  * Begins a reconciliation with a complete sync of every source below it, in one transaction; or joins the one that is
  * open, so that a schedule never piles them up.
@@ -23,7 +29,7 @@ export async function startReconcile(
   request: ReconcileRequest,
 ): Promise<{ runId: number; joined: boolean }> {
   return transaction(db, async (tx) => {
-    await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('reconcile', 0))`);
+    await lockReconciles(tx);
     const [open] = await tx.execute<{ id: number }>(sql`
       select id from runs where kind = 'reconcile' and state = 'running' order by id limit 1`);
     if (open !== undefined) return { runId: open.id, joined: true };
@@ -104,7 +110,7 @@ async function markDrifting(
   at: Date,
 ): Promise<void> {
   await transaction(db, async (tx) => {
-    await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('reconcile', 0))`);
+    await lockReconciles(tx);
     const { drift } = await verify(tx, programmes, at);
     if (drift === 0) return;
     await markPendingWhere(tx, await drifting(tx, programmes, at), { cause: "reconcile", runId, at });

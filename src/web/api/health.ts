@@ -17,6 +17,10 @@ interface SourceHealth extends SourceFreshness {
   lastCompleteAt: Date | null;
   /** How its last run ended, `new` before the first: a failure is seen here before the evidence is older than promised. */
   lastRun: string;
+  /** Pieces of evidence that its listings lack and that count on, because their loss waits for a decision, … */
+  heldLosses: number;
+  /** … or was rejected. */
+  rejectedLosses: number;
 }
 
 export interface Health {
@@ -71,7 +75,16 @@ function toState(sources: SourceHealth[]): "stale" | "never-ran" | "fresh" {
 function toSourceHealth({ key, freshWithinMs }: SourceFreshness, facts: SourceFacts | undefined, now: Date) {
   const lastCompleteAt = facts?.lastCompleteAt ?? null;
   const state = toSourceState();
-  return { key, freshWithinMs, state, lastCompleteAt, lastRun: facts?.state ?? "new" };
+  const { heldLosses = 0, rejectedLosses = 0 } = facts ?? {};
+  return {
+    key,
+    freshWithinMs,
+    state,
+    lastCompleteAt,
+    lastRun: facts?.state ?? "new",
+    heldLosses,
+    rejectedLosses,
+  };
 
   function toSourceState(): SourceHealth["state"] {
     if (lastCompleteAt !== null)

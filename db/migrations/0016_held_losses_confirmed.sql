@@ -1,0 +1,1 @@
+ALTER TABLE "held_losses" ADD COLUMN "confirmed_at" timestamp (3) with time zone;
