@@ -49,7 +49,7 @@ export async function decide(
   output.print(
     request.decision === "approved"
       ? `${loss} is approved; it is taken by: standings sync ${source} --full`
-      : `${loss} is rejected: the evidence stays, unconfirmed, and the same loss is not held again.`,
+      : `${loss} is rejected: the evidence stays, unconfirmed; to approve it later: standings runs approve ${request.runId}`,
   );
 }
 

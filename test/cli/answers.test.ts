@@ -311,7 +311,7 @@ describe("runs", () => {
     const { code, stderr } = await call("runs", "approve", "1", "--by", "ann");
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: "standings: run 1 is not held; see: standings runs\n",
+      stderr: "standings: run 1 is not held; see: standings runs held\n",
     });
   });
 
@@ -331,9 +331,22 @@ describe("runs", () => {
     );
     expect(shown.at(-1)).toBe("… and 10 more");
     expect(await linesOf("runs", "reject", id, "--by", "ann")).toEqual([
-      "The loss of 60 pieces of evidence of 1 connection of fairs is rejected: the evidence stays, unconfirmed, and the same loss is not held again.",
+      `The loss of 60 pieces of evidence of 1 connection of fairs is rejected: the evidence stays, unconfirmed; to approve it later: standings runs approve ${id}`,
     ]);
     expect((await call("sync", "fairs", "--full")).code).toBe(0);
+    const kept = {
+      source: "fairs",
+      connection: "main",
+      decision: "rejected",
+      evidence: 60,
+      decidedBy: "ann",
+    };
+    expect(await jsonOf("A kept loss", "runs", "held", "--json")).toMatchObject([
+      { run: Number(id), ...kept },
+    ]);
+    expect((await linesOf("runs", "held"))[2]).toMatch(
+      /^ *\d+ +fairs\/main +60 +rejected +ann +\d{4}-\d\d-\d\d$/,
+    );
     expect(await linesOf("runs", "approve", id, "--by", "ben")).toEqual([
       "The loss of 60 pieces of evidence of 1 connection of fairs is approved; it is taken by: standings sync fairs --full",
     ]);

@@ -57,6 +57,8 @@ interface Spawned {
 interface DeploymentOptions {
   /** A Redis database of one's own, for a test that empties it. */
   redisDatabase?: number;
+  /** For a test that kills a process: how soon another takes over what it held. */
+  leaseMs?: number;
   /** Only these sources of the example; all of them when absent. */
   sources?: string[];
 }
@@ -84,8 +86,7 @@ export async function openDeployment(backend: Backend, options: DeploymentOption
     STANDINGS_PREFIX: testPrefix(),
     STANDINGS_PORT: "0",
     STANDINGS_POOL: "6",
-    // What a killed process held is taken over soon: no test waits for the default of fifteen seconds.
-    STANDINGS_LEASE_MS: "3000",
+    ...(options.leaseMs === undefined ? {} : { STANDINGS_LEASE_MS: String(options.leaseMs) }),
   };
   const contexts: Context[] = [];
   const another = async () => {

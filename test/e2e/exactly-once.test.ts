@@ -66,7 +66,7 @@ describe.each(backends)("with the queue on %s", (backend) => {
   });
 
   test("a process killed in the middle of a sync loses nothing and doubles nothing", async () => {
-    const deployment = await openDeployment(backend);
+    const deployment = await openDeployment(backend, { leaseMs: 3000 });
     open = deployment;
     const killed = deployment.spawn("sync", "--full");
     await until(async () => (await evidenceOf(deployment)) > 300);

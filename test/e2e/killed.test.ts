@@ -56,7 +56,10 @@ interface Post {
   category: number;
 }
 
-/** A blog with many small pages. Between two syncs some posts are new, some have another partner or title, and some are gone. */
+/**
+ * A blog with many small pages. Between two syncs some posts are new, some have another partner or title, and some are gone;
+ * no partner loses so much of its own that the loss would be held.
+ */
 function postsOf(sync: 1 | 2): Post[] {
   const posts = Array.from({ length: POSTS }, (_, n) => ({
     id: n + 1,
@@ -68,7 +71,7 @@ function postsOf(sync: 1 | 2): Post[] {
     .filter(({ id }) => id % 11 !== 0)
     .map((post) => ({
       ...post,
-      category: post.id % 12 === 0 ? (post.category + 1) % PARTNERS : post.category,
+      category: post.id % 13 === 0 ? (post.category + 1) % PARTNERS : post.category,
       title: post.id % 4 === 0 ? `${post.title}, second edition` : post.title,
     }));
 }
