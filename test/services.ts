@@ -51,7 +51,7 @@ const ROOM_NEEDED_BYTES = 4 * 2 ** 30;
 
 /**
  * Puts temporary files of this run and of all its processes into memory, where there is such a file system with room:
- * cloning a database takes 14 ms there and 140 ms on a disk, and the suite clones about two thousand.
+ * cloning a database takes 14 ms there and 140 ms on a disk, and nearly every test clones one.
  */
 function useMemoryForScratch(): void {
   if (process.env["TMPDIR"] !== undefined) return;
